@@ -1,0 +1,106 @@
+"""What operators type. Each command is one call into operations/; `./wallet` is the launcher."""
+
+import os
+import sys
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from config import Settings
+
+ROOT = Path(__file__).resolve().parent
+
+app = typer.Typer(
+    name="wallet",
+    help="A wallet payment backend: double-entry ledger, exactly-once transactions.",
+    no_args_is_help=True,
+    add_completion=False,
+    # Locals in a traceback could hold secrets.
+    pretty_exceptions_show_locals=False,
+)
+
+
+@app.command()
+def run(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Port; without it the first free one from 8000."),
+    ] = None,
+    worker: Annotated[bool, typer.Option(help="Start the worker as well.")] = True,
+) -> None:
+    """Start the service and everything it needs. Ctrl-C ends all of it."""
+    from operations import run as service
+
+    _settings()
+    raise typer.Exit(service.run(host=host, port=port, with_worker=worker))
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def test(context: typer.Context) -> None:
+    """Check format, lint, types and run all tests. What follows is passed on to pytest."""
+    from operations import checks
+
+    raise typer.Exit(checks.run(context.args))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's schema up to date (alembic upgrade head)."""
+    _settings()
+    _become("alembic", "upgrade", "head")
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def worker(context: typer.Context) -> None:
+    """Do the work that follows a commit. What follows is passed on to dramatiq."""
+    _settings()
+    _become("dramatiq", "workers", *context.args)
+
+
+@app.command()
+def seed() -> None:
+    """Create demo people with wallets and history, and say how to sign in."""
+    from operations.seed import seed as create
+
+    create(_settings())
+
+
+@app.command()
+def verify() -> None:
+    """Prove the rules of money on the live database; exits with 1 if one is broken."""
+    from operations.verify import verify as prove
+
+    raise typer.Exit(prove(_settings()))
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        typer.echo(f"wallet {tomllib.load(file)['project']['version']}")
+
+
+def _settings() -> "Settings":
+    """The settings, or one clear line and exit code 2."""
+    from config import SettingsError, load_settings
+
+    try:
+        return load_settings()
+    except SettingsError as error:
+        typer.echo(error, err=True)
+        raise typer.Exit(2) from None
+
+
+def _become(module: str, *arguments: str) -> None:
+    """Replaces this process, so that signals and the exit code are the module's own."""
+    os.execv(sys.executable, [sys.executable, "-m", module, *arguments])  # noqa: S606 - no shell
+
+
+if __name__ == "__main__":
+    # Relative paths, such as the default database's, are relative to the checkout.
+    os.chdir(ROOT)
+    app(prog_name="./wallet")

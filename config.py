@@ -1,0 +1,220 @@
+"""The settings of one process: read once at the edge, frozen, handed inward as values.
+
+Owns every name an operator may set (`.env.example` lists them) and what makes a value acceptable.
+Nothing in `core` or `db` imports this module; they are given the values they need.
+"""
+
+import os
+import secrets
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from core.money import CURRENCY_EXPONENTS
+
+SECRET_KEY_MIN_BYTES = 32
+LOCAL_DIRECTORY = Path(".local")
+VERSION: str = tomllib.loads(
+    Path(__file__).with_name("pyproject.toml").read_text(encoding="utf-8")
+)["project"]["version"]
+
+# Values that stand in documentation and tutorials: whoever deploys one has published the key.
+PUBLISHED_SECRETS = frozenset({"change-me", "secret", "your-secret-key", "changeme"})
+
+ASYNC_DRIVERS = {
+    "postgres": "postgresql+asyncpg",
+    "postgresql": "postgresql+asyncpg",
+    "postgresql+asyncpg": "postgresql+asyncpg",
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+}
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the message is one line that says which and what to do."""
+
+
+def async_database_url(url: str) -> str:
+    """Turn the URL that hosting providers hand out into the one SQLAlchemy's async engines take.
+
+    Raises ValueError for a scheme other than PostgreSQL and SQLite.
+    """
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in ASYNC_DRIVERS:
+        raise ValueError("must start with postgresql:// or sqlite://")
+    try:
+        parsed = make_url(f"{ASYNC_DRIVERS[scheme]}://{rest}")
+    except ArgumentError as error:
+        raise ValueError("is not a database URL") from error
+    # libpq's name for it, which asyncpg does not know.
+    if "sslmode" in parsed.query:
+        mode = parsed.query["sslmode"]
+        parsed = parsed.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
+    return parsed.render_as_string(hide_password=False)
+
+
+def _checked_redis_url(url: str) -> str:
+    if urlsplit(url).scheme not in {"redis", "rediss", "unix"}:
+        raise ValueError("must start with redis://, rediss:// or unix://")
+    return url
+
+
+def _split_commas(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _known_currency(code: str) -> str:
+    if code not in CURRENCY_EXPONENTS:
+        raise ValueError("must be an ISO 4217 code such as NGN")
+    return code
+
+
+def _known_limit(text: str) -> str:
+    # Imported here: the notation belongs to `limits`, which only this check needs at start.
+    from limits import parse_many  # noqa: PLC0415 - see above
+
+    try:
+        parse_many(text)
+    except ValueError as error:
+        raise ValueError("must be a limit such as 10/minute or 5/second;100/hour") from error
+    return text
+
+
+Limit = Annotated[str, BeforeValidator(_known_limit)]
+
+
+class Settings(BaseSettings):
+    """Every setting with its default; field `x_y` is the environment variable `X_Y`."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+    )
+
+    app_name: str = "Wallet"
+    environment: Literal["development", "production"] = "development"
+    debug: bool = False
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    allowed_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split_commas)] = ()
+
+    secret_key: SecretStr = SecretStr("")
+    algorithm: Literal["HS256"] = "HS256"
+    access_token_expire_minutes: int = Field(30, ge=1, le=1440)
+    refresh_token_expire_days: int = Field(30, ge=1, le=365)
+    password_hash_rounds: int = Field(12, ge=4, le=16)
+
+    database_url: Annotated[str, BeforeValidator(async_database_url)] = (
+        "sqlite+aiosqlite:///database.db"
+    )
+    database_pool_size: int = Field(10, ge=2, le=200)
+    database_pool_timeout_seconds: float = Field(1.5, gt=0, le=30)
+    database_command_timeout_seconds: float = Field(5, gt=0, le=60)
+    database_pgbouncer: bool = False
+
+    redis_url: Annotated[str, BeforeValidator(_checked_redis_url)] = "redis://localhost:6379"
+
+    posting_batch_limit: int = Field(256, ge=1, le=1000)
+    posting_queue_limit: int = Field(5000, ge=1, le=100_000)
+    posting_deadline_seconds: float = Field(10, gt=0, le=60)
+    allow_direct_funding: bool = False
+    default_currency: Annotated[str, BeforeValidator(_known_currency)] = "NGN"
+
+    rate_limit_enabled: bool = True
+    rate_limit_signup_per_ip: Limit = "20/minute"
+    rate_limit_sign_in_per_ip: Limit = "60/minute"
+    rate_limit_sign_in_per_account: Limit = "10/minute"
+    rate_limit_transactions_per_user: Limit = "600/minute"
+
+    brevo_api_key: SecretStr = SecretStr("")
+    brevo_base_url: str = "https://api.brevo.com/v3"
+    sender_mail: str = "no-reply@example.com"
+    sender_name: str = "Wallet"
+
+    google_client_id: str = ""
+    google_client_secret: SecretStr = SecretStr("")
+    google_redirect_uri: str = ""
+
+    paystack_secret_key: SecretStr = SecretStr("")
+    paystack_public_key: str = ""
+    paystack_webhook_secret: SecretStr = SecretStr("")
+    paystack_base_url: str = "https://api.paystack.co"
+
+    @model_validator(mode="after")
+    def _safe_in_production(self) -> Self:
+        if self.environment == "development":
+            return self
+        secret = self.secret_key.get_secret_value()
+        if len(secret.encode()) < SECRET_KEY_MIN_BYTES or secret in PUBLISHED_SECRETS:
+            raise ValueError(
+                "SECRET_KEY must be set to at least 32 random bytes in production; "
+                "`openssl rand -hex 32` makes one"
+            )
+        if self.debug:
+            raise ValueError("DEBUG must not be on in production; unset it")
+        return self
+
+    @property
+    def in_production(self) -> bool:
+        """Whether real people's money is at stake."""
+        return self.environment == "production"
+
+    @property
+    def direct_funding_allowed(self) -> bool:
+        """Whether a deposit that no payment provider paid for may create money."""
+        return self.allow_direct_funding or not self.in_production
+
+
+def load_settings() -> Settings:
+    """Read the environment and `.env`; make the local development secret when none is set.
+
+    Raises SettingsError with one line that names the setting.
+    """
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise SettingsError(_one_line(error)) from None
+    if settings.secret_key.get_secret_value():
+        return settings
+    return settings.model_copy(update={"secret_key": SecretStr(_local_secret())})
+
+
+def _one_line(error: ValidationError) -> str:
+    """Say the first thing wrong without its input: a malformed value may be a secret."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    name = ".".join(str(part) for part in first["loc"]).upper()
+    message = first["msg"].removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        message = "is not a setting; remove it from .env or see .env.example for the right name"
+    return f"Settings: {name} {message}." if name else f"Settings: {message}."
+
+
+def _local_secret() -> str:
+    """Return this checkout's development secret, making it on first use.
+
+    Kept in a file so that people stay signed in over a restart; created exclusively so that
+    two processes that start together agree on one.
+    """
+    path = LOCAL_DIRECTORY / "secret_key"
+    path.parent.mkdir(exist_ok=True)
+    fresh = path.with_suffix(f".{os.getpid()}")
+    fresh.touch(mode=0o600)
+    fresh.write_text(secrets.token_hex(SECRET_KEY_MIN_BYTES), encoding="ascii")
+    try:
+        # A link either appears whole or fails: nobody can read a half-written secret.
+        path.hardlink_to(fresh)
+    except FileExistsError:
+        pass
+    finally:
+        fresh.unlink()
+    return path.read_text(encoding="ascii")

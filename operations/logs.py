@@ -1,0 +1,74 @@
+"""How every process writes its log: JSON in production, readable lines in development.
+
+One format for our own events and for those of the libraries. Values under names that hold secrets
+are replaced, whoever logged them.
+"""
+
+import logging
+import sys
+from collections.abc import Mapping
+from typing import Any, Final
+
+import structlog
+from structlog.types import EventDict, Processor
+
+_SECRET_NAMES: Final = ("password", "secret", "token", "authorization", "api_key", "cookie")
+_QUIET_LOGGERS: Final = ("uvicorn.access", "httpx", "httpcore", "aiosqlite")
+
+
+def configure_logs(*, level: str, as_json: bool) -> None:
+    """Set up logging for this process; `level` is a name such as INFO."""
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _hide_secrets,
+    ]
+    structlog.configure(
+        processors=[
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_rendering(as_json),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in ("uvicorn", "uvicorn.error", "dramatiq", "alembic"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+    for name in _QUIET_LOGGERS:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _rendering(as_json: bool) -> list[Processor]:
+    if as_json:
+        return [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    # Plain tracebacks: the colourful ones print local variables, and with them secrets.
+    return [
+        structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
+    ]
+
+
+def _hide_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    for name, value in event.items():
+        if any(secret in name.lower() for secret in _SECRET_NAMES):
+            event[name] = "***"
+        elif isinstance(value, Mapping):
+            event[name] = dict(_hide_secrets(None, "", dict(value)))
+    return event
