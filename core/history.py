@@ -1,0 +1,245 @@
+"""What happened: the transactions of a person, newest first, and the entries of one of them."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from sqlalchemy import Select, Subquery, or_, select, union
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from core.errors import InvalidCursor, TransactionNotFound
+from core.money import Money
+from core.postings import TransactionType
+from db.models import Tables
+
+TransactionState = Literal["PROCESSING", "SUCCESS", "FAILED"]
+EntryType = Literal["DEBIT", "CREDIT"]
+
+EXTERNAL_SOURCE: Final = "External Source"
+EXTERNAL_DESTINATION: Final = "External Destination"
+# A transfer that failed because nobody has the wallet it named.
+UNKNOWN_RECIPIENT: Final = "Unknown Recipient"
+
+# A person has few wallets; whoever opened and closed more sees the history of the latest ones.
+WALLETS_OF_A_PERSON_LIMIT: Final = 100
+_CURSOR_PREFIX: Final = b"t"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Which part of a history: at most `limit` after skipping `offset`, older than `cursor`."""
+
+    limit: int
+    offset: int
+    cursor: str | None = None
+    type: TransactionType | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HistoryItem:
+    """One transaction as its owner sees it; `sender` and `receiver` are names."""
+
+    id: int
+    money: Money
+    type: TransactionType
+    date: datetime
+    sender: str
+    receiver: str
+    state: TransactionState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryView:
+    """One entry; `balance_minor` is None where it would tell another person's balance."""
+
+    id: int
+    transaction_id: int
+    wallet_id: int | None
+    entry_type: EntryType
+    money: Money
+    balance_minor: int | None
+    created_at: datetime
+
+
+async def read_history(
+    session: AsyncSession, user_id: int, page: Page
+) -> tuple[list[HistoryItem], str | None]:
+    """Return a page of the person's transactions and the cursor of the next one, None at the end.
+
+    Includes closed wallets and failed attempts of one's own, but not those of others.
+    Raises InvalidCursor.
+    """
+    connection = await session.connection()
+    before_id = decode_cursor(page.cursor) if page.cursor is not None else None
+    wallet_ids = await _wallets_of(connection, user_id)
+    if not wallet_ids:
+        return [], None
+    ids = _page_of_ids(wallet_ids, page, before_id)
+    rows = (await connection.execute(_named_transactions(ids))).all()
+    items = [_history_item(row) for row in rows[: page.limit]]
+    next_cursor = encode_cursor(items[-1].id) if len(rows) > page.limit else None
+    return items, next_cursor
+
+
+async def read_entries(session: AsyncSession, user_id: int, transaction_id: int) -> list[EntryView]:
+    """Return the entries of a transaction, debit first; none if it failed.
+
+    Raises TransactionNotFound unless the person has a part in it; another's failed attempt is
+    not theirs.
+    """
+    connection = await session.connection()
+    wallet_ids = await _wallets_of(connection, user_id)
+    transactions, entries = Tables.transactions.c, Tables.entries.c
+    found = await connection.execute(
+        select(transactions.id).where(
+            transactions.id == transaction_id,
+            or_(
+                transactions.wallet_id.in_(wallet_ids),
+                transactions.counterparty_wallet_id.in_(wallet_ids)
+                & (transactions.state != "FAILED"),
+            ),
+        )
+    )
+    if found.first() is None:
+        raise TransactionNotFound
+    rows = await connection.execute(
+        select(Tables.entries)
+        .where(entries.transaction_id == transaction_id)
+        .order_by(entries.entry_type.desc())
+    )
+    return [_entry_view(row, wallet_ids) for row in rows]
+
+
+def encode_cursor(transaction_id: int) -> str:
+    """Name a place in a list in a way that promises nothing about its contents."""
+    raw = _CURSOR_PREFIX + transaction_id.to_bytes(8, "big")
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str) -> int:
+    """Return the place a cursor names. Raises InvalidCursor for what `encode_cursor` never made."""
+    try:
+        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars="-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidCursor from None
+    transaction_id = int.from_bytes(raw[1:9], "big", signed=True)
+    if transaction_id < 1 or encode_cursor(transaction_id) != cursor:
+        raise InvalidCursor
+    return transaction_id
+
+
+async def _wallets_of(connection: AsyncConnection, user_id: int) -> list[int]:
+    wallets = Tables.wallets.c
+    rows = await connection.execute(
+        select(wallets.id)
+        .where(wallets.user_id == user_id)
+        .order_by(wallets.id.desc())
+        .limit(WALLETS_OF_A_PERSON_LIMIT)
+    )
+    return [row.id for row in rows]
+
+
+def _page_of_ids(wallet_ids: Sequence[int], page: Page, before_id: int | None) -> Subquery:
+    """Select the ids of one page, and one more to tell whether there is a next.
+
+    "Mine or sent to me" in one condition would sort the whole history. Instead each role of each
+    wallet is read off its own index, newest first and no further than the page needs, and the
+    short lists are merged.
+    """
+    transactions = Tables.transactions.c
+    roles: list[Select[Any]] = []
+    for wallet_id in wallet_ids:
+        roles.append(select(transactions.id).where(transactions.wallet_id == wallet_id))
+        roles.append(
+            select(transactions.id).where(
+                transactions.counterparty_wallet_id == wallet_id, transactions.state != "FAILED"
+            )
+        )
+    needed = page.offset + page.limit + 1
+    newest = [
+        _filtered(role, page, before_id).order_by(transactions.id.desc()).limit(needed).subquery()
+        for role in roles
+    ]
+    merged = union(*[select(part.c.id) for part in newest]).subquery()
+    return (
+        select(merged.c.id)
+        .order_by(merged.c.id.desc())
+        .limit(page.limit + 1)
+        .offset(page.offset)
+        .subquery()
+    )
+
+
+def _filtered(statement: Select[Any], page: Page, before_id: int | None) -> Select[Any]:
+    transactions = Tables.transactions.c
+    conditions = []
+    if before_id is not None:
+        conditions.append(transactions.id < before_id)
+    if page.type is not None:
+        conditions.append(transactions.type == page.type)
+    if page.since is not None:
+        conditions.append(transactions.created_at >= page.since)
+    if page.until is not None:
+        conditions.append(transactions.created_at <= page.until)
+    return statement.where(*conditions)
+
+
+def _named_transactions(ids: Subquery) -> Select[Any]:
+    """Select the transactions with the names of both people, newest first."""
+    transactions = Tables.transactions
+    own_wallet, other_wallet = Tables.wallets.alias(), Tables.wallets.alias()
+    owner, other = Tables.users.alias(), Tables.users.alias()
+    return (
+        select(
+            transactions,
+            owner.c.first_name.label("owner_first_name"),
+            owner.c.last_name.label("owner_last_name"),
+            other.c.first_name.label("other_first_name"),
+            other.c.last_name.label("other_last_name"),
+        )
+        .join(ids, ids.c.id == transactions.c.id)
+        .join(own_wallet, own_wallet.c.id == transactions.c.wallet_id)
+        .join(owner, owner.c.id == own_wallet.c.user_id, isouter=True)
+        .join(
+            other_wallet, other_wallet.c.id == transactions.c.counterparty_wallet_id, isouter=True
+        )
+        .join(other, other.c.id == other_wallet.c.user_id, isouter=True)
+        .order_by(transactions.c.id.desc())
+    )
+
+
+def _history_item(row: Any) -> HistoryItem:
+    owner = f"{row.owner_first_name} {row.owner_last_name}"
+    sender, receiver = owner, EXTERNAL_DESTINATION
+    if row.type == "deposit":
+        sender, receiver = EXTERNAL_SOURCE, owner
+    elif row.type == "transfer":
+        known = row.other_first_name is not None
+        receiver = f"{row.other_first_name} {row.other_last_name}" if known else UNKNOWN_RECIPIENT
+    return HistoryItem(
+        id=row.id,
+        money=Money(row.amount_minor, row.currency),
+        type=row.type,
+        date=row.created_at,
+        sender=sender,
+        receiver=receiver,
+        state=row.state,
+    )
+
+
+def _entry_view(row: Any, own_wallet_ids: Sequence[int]) -> EntryView:
+    return EntryView(
+        id=row.id,
+        transaction_id=row.transaction_id,
+        wallet_id=row.wallet_id,
+        entry_type=row.entry_type,
+        money=Money(row.amount_minor, row.currency),
+        balance_minor=row.balance_snapshot_minor if row.wallet_id in own_wallet_ids else None,
+        created_at=row.created_at,
+    )

@@ -1,0 +1,96 @@
+"""Group posting: many waiting requests become one ledger transaction.
+
+A request submits its attempt and waits. Whatever arrived while the previous batch was committing
+goes into the next (see `core.batching`). Nobody is answered before the commit is known.
+"""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from core import ledger
+from core.batching import Batcher
+from core.commands import Answer, Attempt
+from core.errors import InternalError, Unavailable, WalletError
+from db.faults import Fault, classify
+from db.session import Database
+
+log = structlog.get_logger(__name__)
+
+TRIES = 3
+BACKOFF_SECONDS = 0.02
+
+Settled = Answer | WalletError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PosterLimits:
+    """How much the poster takes on: attempts in a batch, attempts waiting, seconds of waiting."""
+
+    batch: int = 256
+    queue: int = 5000
+    deadline_seconds: float = 10
+
+
+class Poster:
+    """The one door through which money moves, in every process."""
+
+    def __init__(self, database: Database, limits: PosterLimits):
+        self._database = database
+        self._deadline_seconds = limits.deadline_seconds
+        self._batcher: Batcher[Attempt, Answer] = Batcher(
+            self._settle, batch_limit=limits.batch, queue_limit=limits.queue
+        )
+
+    async def post(self, attempt: Attempt) -> Answer:
+        """Settle one attempt and return its answer once it is durable.
+
+        Raises IdempotencyKeyReused; Unavailable when the queue is full, the database is away or
+        the deadline passes (the same key then tells what became of it); InternalError for a
+        defect of ours.
+        """
+        try:
+            async with asyncio.timeout(self._deadline_seconds):
+                return await self._batcher.submit(attempt)
+        except TimeoutError:
+            raise Unavailable from None
+
+    async def stop(self) -> None:
+        """Finish what was taken and refuse the rest."""
+        await self._batcher.stop()
+
+    async def _settle(self, attempts: Sequence[Attempt]) -> Sequence[Settled]:
+        """Settle a batch in one transaction; try again, then in halves, when it fails as a whole.
+
+        Trying again is safe even when a COMMIT lost its connection and may have happened: the
+        second try locks the same wallets, so it waits for the first to end, and then finds its
+        keys, or not, and the keys' unique constraint rules out both.
+        """
+        for tries_left in reversed(range(TRIES)):
+            try:
+                async with self._database.transaction() as session:
+                    return await ledger.post(session, attempts)
+            except Exception as error:  # noqa: BLE001 - classified below; everybody gets an answer
+                fault = classify(error)
+                level = "error" if fault is Fault.DEFECT else "warning"
+                getattr(log, level)(
+                    "posting_failed", attempts=len(attempts), fault=fault.name, exc_info=error
+                )
+                if fault is Fault.UNAVAILABLE and not tries_left:
+                    return [Unavailable() for _ in attempts]
+                if fault is Fault.DEFECT or not tries_left:
+                    return await self._settle_in_halves(attempts, fault)
+            await asyncio.sleep(BACKOFF_SECONDS * (1 + random.random()))  # noqa: S311 - jitter
+        raise AssertionError("The last try returns.")
+
+    async def _settle_in_halves(
+        self, attempts: Sequence[Attempt], fault: Fault
+    ) -> Sequence[Settled]:
+        """Separate the attempt that spoils the batch from its neighbours."""
+        if len(attempts) == 1:
+            return [InternalError() if fault is Fault.DEFECT else Unavailable()]
+        middle = len(attempts) // 2
+        return [*await self._settle(attempts[:middle]), *await self._settle(attempts[middle:])]

@@ -1,0 +1,153 @@
+"""How passwords are hashed and access tokens are made and read.
+
+Definitions only: no request, no table. Passwords go through libpass (`bcrypt_sha256`, which has no
+72-byte limit); tokens are JWTs signed with one pinned algorithm.
+"""
+
+import asyncio
+import hashlib
+import secrets
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+from jose import JWTError, jwt
+from passlib.context import CryptContext
+
+from core.errors import Unauthenticated, Unavailable
+
+AUDIENCE: Final = "wallet-api"
+ISSUER: Final = "wallet"
+VERIFIED_TOKENS_LIMIT: Final = 10_000
+TOKEN_CHARACTERS_LIMIT: Final = 2048
+
+# Hashing takes a core for a fifth of a second: two at a time leave the rest of the service alive,
+# and a queue longer than this would not be answered before people give up.
+HASHES_AT_ONCE: Final = 2
+HASHES_WAITING_LIMIT: Final = 100
+
+# One line each, lower case, only such as are long enough to be accepted otherwise.
+_COMMON_PASSWORDS: Final = frozenset(
+    Path(__file__).with_name("common_passwords.txt").read_text(encoding="utf-8").split()
+)
+
+
+def is_common_password(password: str) -> bool:
+    """Whether `password` is among the first that an attacker tries, without regard to case."""
+    return password.casefold() in _COMMON_PASSWORDS
+
+
+class PasswordHasher:
+    """Hashes and verifies passwords off the event loop, a few at a time."""
+
+    def __init__(self, rounds: int):
+        self._context = CryptContext(
+            schemes=["bcrypt_sha256", "bcrypt"],
+            deprecated=["bcrypt"],
+            bcrypt_sha256__rounds=rounds,
+            bcrypt__rounds=rounds,
+        )
+        # Verified instead of a hash that does not exist, so that both take the same time.
+        self._nobodys_hash = self._context.hash(secrets.token_hex())
+        self._slots = asyncio.Semaphore(HASHES_AT_ONCE)
+        self._waiting = 0
+
+    async def hash(self, password: str) -> str:
+        """Return the hash to store. Raises Unavailable when too many wait already."""
+        return str(await self._run(self._context.hash, password))
+
+    async def verify(self, password: str, stored_hash: str | None) -> tuple[bool, str | None]:
+        """Return whether `password` fits, and a better hash to store if there is one.
+
+        For a person who does not exist, `stored_hash` None, the answer is no after the same work.
+        """
+        fits, better = await self._run(
+            self._context.verify_and_update, password, stored_hash or self._nobodys_hash
+        )
+        return (bool(fits), better) if stored_hash else (False, None)
+
+    async def _run(self, work: Any, *arguments: str) -> Any:
+        if self._waiting >= HASHES_WAITING_LIMIT:
+            raise Unavailable
+        self._waiting += 1
+        try:
+            async with self._slots:
+                return await asyncio.to_thread(work, *arguments)
+        finally:
+            self._waiting -= 1
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What a verified access token says; `expires_at` is in seconds since the epoch."""
+
+    user_id: int
+    sign_in_id: int
+    expires_at: int
+
+
+class AccessTokens:
+    """Makes and verifies access tokens of one secret.
+
+    A token that was verified once is not verified again until it expires. Whether its sign-in has
+    been ended since is asked elsewhere, for every request (`core.sign_ins.SignInCheck`).
+    """
+
+    def __init__(self, *, secret: str, algorithm: str, lifetime_seconds: int):
+        self._secret = secret
+        self._algorithm = algorithm
+        self.lifetime_seconds = lifetime_seconds
+        self._decode_once = lru_cache(maxsize=VERIFIED_TOKENS_LIMIT)(self._decode)
+
+    def issue(self, *, user_id: int, sign_in_id: int) -> str:
+        """Return a signed token for one sign-in of a person."""
+        now = int(time.time())
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": str(user_id),
+            "sid": str(sign_in_id),
+            "jti": secrets.token_hex(16),
+            "iat": now,
+            "exp": now + self.lifetime_seconds,
+        }
+        return str(jwt.encode(claims, self._secret, algorithm=self._algorithm))
+
+    def verify(self, token: str) -> Claims:
+        """Return what the token says. Raises Unauthenticated for whatever is not ours or over."""
+        if len(token) > TOKEN_CHARACTERS_LIMIT:
+            raise Unauthenticated
+        claims = self._decode_once(token)
+        if claims.expires_at <= time.time():
+            raise Unauthenticated
+        return claims
+
+    def _decode(self, token: str) -> Claims:
+        required = ("exp", "iat", "iss", "aud", "sub", "jti")
+        try:
+            # jose follows headers it does not know, `crit` among them: ours are these two.
+            if jwt.get_unverified_header(token) != {"alg": self._algorithm, "typ": "JWT"}:
+                raise Unauthenticated
+            claims = jwt.decode(
+                token,
+                self._secret,
+                algorithms=[self._algorithm],
+                audience=AUDIENCE,
+                issuer=ISSUER,
+                options={f"require_{name}": True for name in required},
+            )
+            return Claims(int(claims["sub"]), int(claims["sid"]), int(claims["exp"]))
+        except (JWTError, KeyError, ValueError, TypeError):
+            raise Unauthenticated from None
+
+
+def make_refresh_token() -> str:
+    """Return a new refresh token: 256 random bits, URL-safe."""
+    return secrets.token_urlsafe(32)
+
+
+def token_sha256(token: str) -> bytes:
+    """Return what is stored of a refresh token; it is random, so a plain hash suffices."""
+    return hashlib.sha256(token.encode()).digest()

@@ -1,0 +1,147 @@
+"""Engines and the boundary of a transaction: the only place that begins and commits.
+
+`Database.transaction()` is for writing: one use case, one transaction, committed when the block
+ends and before anyone is answered. `Database.reading()` is for looking: it can never write.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Connection, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+SQLITE_BUSY_TIMEOUT_MS = 5_000
+SQLITE_CHECKPOINT_PAGES = 4_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatabaseOptions:
+    """How to reach the database and how long to wait for it."""
+
+    url: str
+    pool_size: int = 10
+    pool_timeout_seconds: float = 1.5
+    command_timeout_seconds: float = 5
+    pgbouncer: bool = False
+
+
+class Database:
+    """One process's access to its database."""
+
+    def __init__(self, options: DatabaseOptions):
+        if make_url(options.url).get_backend_name() == "sqlite":
+            self.engine, self._reader = _create_sqlite_engines(options)
+        else:
+            self.engine = _create_postgresql_engine(options)
+            self._reader = self.engine.execution_options(postgresql_readonly=True)
+        self.dialect_name = self.engine.dialect.name
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """Open the transaction of one use case; commit when the block ends, roll back if it raises.
+
+        Raises what the driver raises; `db.faults.classify` says what that means.
+        """
+        async with AsyncSession(self.engine, expire_on_commit=False, autoflush=False) as session:
+            yield session
+            await session.commit()
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        """Open a session that only looks; whatever it did is rolled back."""
+        async with AsyncSession(self._reader, expire_on_commit=False, autoflush=False) as session:
+            yield session
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self.engine.dispose()
+        await self._reader.dispose()
+
+
+def _create_postgresql_engine(options: DatabaseOptions) -> AsyncEngine:
+    arguments: dict[str, Any] = {
+        "timeout": 2,
+        "command_timeout": options.command_timeout_seconds,
+    }
+    if options.pgbouncer:
+        # In transaction pooling a statement prepared on one server connection is looked for on
+        # another, and pgbouncer refuses start-up settings it does not know.
+        arguments |= {
+            "statement_cache_size": 0,
+            "prepared_statement_cache_size": 0,
+            "prepared_statement_name_func": lambda: f"wallet_{uuid4().hex}",
+        }
+    else:
+        milliseconds = int(options.command_timeout_seconds * 1000)
+        arguments["server_settings"] = {
+            "application_name": "wallet",
+            "statement_timeout": str(milliseconds),
+            "lock_timeout": str(milliseconds // 2),
+            "idle_in_transaction_session_timeout": str(milliseconds * 2),
+        }
+    return create_async_engine(
+        options.url,
+        pool_size=options.pool_size,
+        max_overflow=0,
+        pool_timeout=options.pool_timeout_seconds,
+        pool_use_lifo=True,
+        pool_recycle=1800,
+        # Parameters are people's data; an error message must not carry them into the log.
+        hide_parameters=True,
+        connect_args=arguments,
+    )
+
+
+def _create_sqlite_engines(options: DatabaseOptions) -> tuple[AsyncEngine, AsyncEngine]:
+    """Make the writing engine, of one connection, and the reading one.
+
+    SQLite has no row locks (`FOR UPDATE` is silently nothing) and one writer at a time: whoever
+    writes takes the write lock before reading what it decides on. Within a process the writers
+    wait for the one connection in turn, which is fair; SQLite's own waiting is not.
+    """
+    writer = create_async_engine(
+        options.url,
+        pool_size=1,
+        hide_parameters=True,
+        max_overflow=0,
+        pool_timeout=SQLITE_BUSY_TIMEOUT_MS / 1000,
+    )
+    reader = create_async_engine(
+        options.url,
+        hide_parameters=True,
+        pool_size=options.pool_size,
+        max_overflow=0,
+        pool_timeout=options.pool_timeout_seconds,
+    )
+    for engine, begin, query_only in ((writer, "BEGIN IMMEDIATE", False), (reader, "BEGIN", True)):
+        event.listen(engine.sync_engine, "connect", partial(_prepare_sqlite, query_only))
+        event.listen(engine.sync_engine, "begin", partial(_begin_sqlite, begin))
+    return writer, reader
+
+
+def _prepare_sqlite(query_only: bool, connection: Any, _record: object) -> None:
+    """Make a new SQLite connection durable, concurrent and strict about references."""
+    # The driver would begin lazily, before the first write: too late to be alone, since a read
+    # lock that turns into a write lock fails at once instead of waiting.
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in (
+        f"busy_timeout = {SQLITE_BUSY_TIMEOUT_MS}",
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        f"wal_autocheckpoint = {SQLITE_CHECKPOINT_PAGES}",
+        f"query_only = {int(query_only)}",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(statement: str, connection: Connection) -> None:
+    connection.exec_driver_sql(statement)

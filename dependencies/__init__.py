@@ -1,0 +1,1 @@
+"""Who is asking, what may they do, what did they send, and the services that answer them."""

@@ -1,0 +1,97 @@
+"""Under which idempotency key a request acts, and handing its command to the ledger."""
+
+import hashlib
+from collections.abc import Callable
+from typing import Annotated, Any, Final
+from uuid import uuid4
+
+from fastapi import Depends
+from pydantic import BaseModel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from core.commands import Attempt, Command, Outcome, Rendered
+from core.errors import IdempotencyKeyInvalid, IdempotencyKeyRequired, WalletError
+from dependencies.caller import Caller
+from dependencies.services import services_of
+from middleware.answer_cache import KeyedRequest
+from middleware.idempotency import FRESH, FROM_DATABASE, answer_response
+from schemas.problem import problem_body
+
+_HEADERS: Final = (b"x-idempotency-key", b"idempotency-key")
+_KEY_BYTES_LIMIT: Final = 255
+_VISIBLE_ASCII: Final = frozenset(range(0x21, 0x7F))
+
+
+class Pending:
+    """A request that is about to act: under its own key, or under one made for it alone."""
+
+    def __init__(self, request: Request, keyed: KeyedRequest):
+        self._poster = services_of(request).poster
+        self._request_id: str = request.scope["request_id"]
+        self._keyed = keyed
+
+    async def post(
+        self, command: Command, show: Callable[[Any], BaseModel], *, status: int = 200
+    ) -> Response:
+        """Settle `command` and return the answer, which `show` words if it succeeds.
+
+        Raises what `Poster.post` raises; refusals are answers.
+        """
+
+        def render(outcome: Outcome) -> Rendered:
+            if isinstance(outcome, WalletError):
+                return Rendered(outcome.status, problem_body(outcome, self._request_id))
+            return Rendered(status, show(outcome).model_dump_json())
+
+        attempt = Attempt(
+            principal_id=self._keyed.principal_id,
+            key=self._keyed.key,
+            fingerprint=self._keyed.fingerprint,
+            command=command,
+            render=render,
+        )
+        answer = await self._poster.post(attempt)
+        self._keyed.answer = answer
+        return answer_response(answer, FROM_DATABASE if answer.replayed else FRESH)
+
+
+def required_key(request: Request) -> Pending:
+    """Take the request's key. Raises IdempotencyKeyRequired or IdempotencyKeyInvalid."""
+    key = _read_key(request)
+    if key is None:
+        raise IdempotencyKeyRequired
+    return _pending(request, key)
+
+
+def optional_key(request: Request) -> Pending:
+    """Take the request's key, if it sent one. Raises IdempotencyKeyInvalid."""
+    return _pending(request, _read_key(request))
+
+
+def _pending(request: Request, key: str | None) -> Pending:
+    """Prepare to act. `scope["canonical_request"]` is what the route understood."""
+    caller: Caller = request.scope["caller"]
+    fingerprint = hashlib.sha256(request.scope["canonical_request"].encode()).digest()
+    # The ledger knows no attempt without a key: an unknown COMMIT is resolved by it.
+    keyed = KeyedRequest(caller.user_id, key or f"auto-{uuid4()}", fingerprint)
+    request.scope["keyed_request"] = keyed if key is not None else None
+    return Pending(request, keyed)
+
+
+def _read_key(request: Request) -> str | None:
+    found = [value for name, value in request.scope["headers"] if name in _HEADERS]
+    if not found:
+        return None
+    key: bytes = found[0]
+    if (
+        len(found) > 1
+        or not 1 <= len(key) <= _KEY_BYTES_LIMIT
+        or not _VISIBLE_ASCII.issuperset(key)
+    ):
+        raise IdempotencyKeyInvalid
+    return key.decode("ascii")
+
+
+RequiredKeyDep = Annotated[Pending, Depends(required_key)]
+OptionalKeyDep = Annotated[Pending, Depends(optional_key)]

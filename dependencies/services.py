@@ -1,0 +1,49 @@
+"""What one process works with: made by `main`, handed to handlers as one value."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from core.poster import Poster
+from core.security import AccessTokens, PasswordHasher
+from core.sign_ins import SignInCheck
+from db.session import Database
+from dependencies.limits import RateLimiter
+from integrations.redis import GuardedRedis
+from middleware.answer_cache import AnswerCache
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSettings:
+    """The few settings that handlers need."""
+
+    app_name: str
+    direct_funding_allowed: bool
+    refresh_lifetime: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Everything a handler may use."""
+
+    settings: ServiceSettings
+    database: Database
+    poster: Poster
+    redis: GuardedRedis
+    answers: AnswerCache
+    limiter: RateLimiter
+    hasher: PasswordHasher
+    tokens: AccessTokens
+    sign_in_check: SignInCheck
+
+
+def services_of(request: Request) -> Services:
+    """Return the services of the process that serves `request`."""
+    services: Services = request.app.state.services
+    return services
+
+
+ServicesDep = Annotated[Services, Depends(services_of)]

@@ -1,0 +1,180 @@
+"""The application: `uvicorn main:app`. Puts the parts together and does nothing else."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import structlog
+from fastapi import FastAPI
+from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from config import VERSION, Settings, load_settings
+from core.errors import InternalError, MethodNotAllowed, NotFound
+from core.limiter import RateLimits, parse_limits
+from core.poster import Poster, PosterLimits
+from core.security import AccessTokens, PasswordHasher
+from core.sign_ins import SignInCheck
+from db.schema import check_schema
+from db.session import Database, DatabaseOptions
+from dependencies.limits import RateLimiter
+from dependencies.services import Services, ServiceSettings
+from integrations.redis import GuardedRedis
+from middleware.answer_cache import AnswerCache
+from middleware.body_limit import BodyLimitMiddleware
+from middleware.request_context import RequestContextMiddleware
+from operations.logs import configure_logs
+from routers import people, service, transactions, wallets
+from routers.openapi import install_openapi
+from schemas.problem import problem_response
+
+log = structlog.get_logger(__name__)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Return the application for these settings; its lifespan opens and closes what it needs."""
+    configure_logs(level=settings.log_level, as_json=settings.in_production)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        services = make_services(settings)
+        app.state.services = services
+        try:
+            await check_schema(services.database)
+            log.info("started", version=VERSION, environment=settings.environment)
+            yield
+        finally:
+            await close_services(services)
+
+    app = FastAPI(
+        title=settings.app_name,
+        version=VERSION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        redirect_slashes=False,
+    )
+    add_routes(app)
+    add_error_handlers(app)
+    # The last one added is the outermost.
+    app.add_middleware(BodyLimitMiddleware)
+    if settings.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.allowed_origins,
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "X-Idempotency-Key", "X-Request-ID"],
+            expose_headers=[
+                "X-Request-ID",
+                "X-Cache-Lookup",
+                "Idempotency-Replayed",
+                "Retry-After",
+            ],
+        )
+    app.add_middleware(RequestContextMiddleware)
+    return app
+
+
+def make_services(settings: Settings) -> Services:
+    """Make what the handlers work with; connections open on first use."""
+    database = Database(
+        DatabaseOptions(
+            url=settings.database_url,
+            pool_size=settings.database_pool_size,
+            pool_timeout_seconds=settings.database_pool_timeout_seconds,
+            command_timeout_seconds=settings.database_command_timeout_seconds,
+            pgbouncer=settings.database_pgbouncer,
+        )
+    )
+    redis = GuardedRedis(settings.redis_url)
+    limits = PosterLimits(
+        batch=settings.posting_batch_limit,
+        queue=settings.posting_queue_limit,
+        deadline_seconds=settings.posting_deadline_seconds,
+    )
+    return Services(
+        settings=ServiceSettings(
+            app_name=settings.app_name,
+            direct_funding_allowed=settings.direct_funding_allowed,
+            refresh_lifetime=timedelta(days=settings.refresh_token_expire_days),
+        ),
+        database=database,
+        poster=Poster(database, limits),
+        redis=redis,
+        answers=AnswerCache(redis, database),
+        limiter=RateLimiter(_rate_limits(settings), redis, settings.redis_url),
+        hasher=PasswordHasher(settings.password_hash_rounds),
+        tokens=AccessTokens(
+            secret=settings.secret_key.get_secret_value(),
+            algorithm=settings.algorithm,
+            lifetime_seconds=settings.access_token_expire_minutes * 60,
+        ),
+        sign_in_check=SignInCheck(database),
+    )
+
+
+async def close_services(services: Services) -> None:
+    """Finish the postings that were taken, then close the connections."""
+    await services.poster.stop()
+    await services.redis.close()
+    await services.database.close()
+
+
+def add_routes(app: FastAPI) -> None:
+    """Add every route.
+
+    Not by `include_router`: it matches each request twice and replaces the application of our
+    route class, which is all that `WalletRoute` is for.
+    """
+    for module in (transactions, wallets, people, service):
+        app.router.routes.extend(module.router.routes)
+    app.mount(service.ASSETS_PATH, service.documentation_assets())
+    app.add_route("/docs", service.read_swagger_ui, include_in_schema=False)
+    app.add_route("/redoc", service.read_redoc, include_in_schema=False)
+    app.add_route("/openapi.json", service.read_openapi, include_in_schema=False)
+    install_openapi(app)
+
+
+def add_error_handlers(app: FastAPI) -> None:
+    """Turn what is raised outside our routes into problems as well."""
+
+    async def handle_http(request: Request, error: Exception) -> Response:
+        request_id = request.scope["request_id"]
+        if isinstance(error, HTTPException) and error.status_code == MethodNotAllowed.status:
+            allowed = {"Allow": ", ".join(_methods_at(app, request.scope["path"]))}
+            return problem_response(MethodNotAllowed(), request_id, allowed)
+        return problem_response(NotFound(), request_id)
+
+    async def handle_defect(request: Request, error: Exception) -> Response:
+        log.error("unexpected_error", exc_info=error)
+        return problem_response(InternalError(), request.scope["request_id"])
+
+    app.add_exception_handler(HTTPException, handle_http)
+    app.add_exception_handler(Exception, handle_defect)
+
+
+def _methods_at(app: FastAPI, path: str) -> list[str]:
+    """Return the methods of all routes at a path; the router knows only the first route's."""
+    methods: set[str] = set()
+    for route in app.router.routes:
+        if isinstance(route, Route) and route.path_regex.match(path):
+            methods |= route.methods or set()
+    return sorted(methods)
+
+
+def _rate_limits(settings: Settings) -> RateLimits | None:
+    if not settings.rate_limit_enabled:
+        return None
+    return RateLimits(
+        signup_per_ip=parse_limits(settings.rate_limit_signup_per_ip),
+        sign_in_per_ip=parse_limits(settings.rate_limit_sign_in_per_ip),
+        sign_in_per_account=parse_limits(settings.rate_limit_sign_in_per_account),
+        transactions_per_user=parse_limits(settings.rate_limit_transactions_per_user),
+    )
+
+
+app = create_app(load_settings())

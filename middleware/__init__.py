@@ -1,0 +1,1 @@
+"""Pure ASGI layers: request context, body limit, idempotent answers."""

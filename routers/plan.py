@@ -1,0 +1,134 @@
+"""How the parameters of a handler get their values, worked out once when the route is made.
+
+FastAPI reads the same annotations to document the route; this module reads them to serve it.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
+
+from fastapi import params
+from pydantic import BaseModel, TypeAdapter
+from starlette.requests import Request
+
+from core.errors import (
+    ContentTooLarge,
+    IdempotencyInFlight,
+    IdempotencyKeyInvalid,
+    IdempotencyKeyRequired,
+    IdempotencyKeyReused,
+    InvalidForm,
+    InvalidJson,
+    InvalidRequest,
+    RateLimited,
+    Unauthenticated,
+    Unavailable,
+    UnsupportedMediaType,
+    WalletError,
+)
+from dependencies.attempts import optional_key, required_key
+from dependencies.caller import optional_caller, require_caller
+from dependencies.reading import read_form, read_json, read_path_id, read_query
+
+Dependency = Callable[[Request], Any]
+Check = Callable[[Request], Awaitable[None]]
+
+_CALLERS: Final = (require_caller, optional_caller)
+_KEYS: Final = (required_key, optional_key)
+
+
+class Plan:
+    """The steps that admit a request to one handler, always in the same order.
+
+    Who asks, how often, what they sent, under which key; only then may anything be looked up.
+    Raises TypeError, when the route is made, for a parameter it cannot read.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], checks: Sequence[params.Depends]):
+        self._path = path
+        self._dependencies: dict[str, Dependency] = {}
+        self._checks: list[Check] = [item.dependency for item in checks if item.dependency]
+        self._path_ids: list[str] = []
+        self._query: tuple[str, TypeAdapter[Any]] | None = None
+        self._json: tuple[str, TypeAdapter[Any]] | None = None
+        self._form: tuple[str, TypeAdapter[Any]] | None = None
+        self._key: tuple[str, Dependency] | None = None
+        hints = get_type_hints(endpoint, include_extras=True)
+        for name in inspect.signature(endpoint).parameters:
+            self._take(name, hints[name])
+
+    @property
+    def key(self) -> Dependency | None:
+        """How the handler takes an idempotency key, None if it does not."""
+        return self._key[1] if self._key else None
+
+    @property
+    def caller(self) -> Dependency | None:
+        """How the handler learns who asks, None if it does not."""
+        found = [item for item in self._dependencies.values() if item in _CALLERS]
+        return found[0] if found else None
+
+    def errors(self) -> set[type[WalletError]]:
+        """Return what any request to this handler may be refused with, whatever it does."""
+        errors: set[type[WalletError]] = {Unavailable} if self._dependencies else set()
+        if self.caller:
+            errors.add(Unauthenticated)
+        if self._checks:
+            errors.add(RateLimited)
+        if self._path_ids or self._query:
+            errors.add(InvalidRequest)
+        if self._json or self._form:
+            errors |= {ContentTooLarge, UnsupportedMediaType, InvalidRequest}
+            errors.add(InvalidJson if self._json else InvalidForm)
+        if self._key:
+            errors |= {IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInFlight}
+        if self.key is required_key:
+            errors.add(IdempotencyKeyRequired)
+        return errors
+
+    async def admit(self, request: Request) -> dict[str, Any]:
+        """Return the handler's arguments. Raises the refusals of `errors`."""
+        arguments: dict[str, Any] = {}
+        for name, dependency in self._dependencies.items():
+            value = dependency(request)
+            arguments[name] = await value if inspect.isawaitable(value) else value
+        for check in self._checks:
+            await check(request)
+        for name in self._path_ids:
+            arguments[name] = read_path_id(request, name)
+        if self._query is not None:
+            arguments[self._query[0]] = read_query(request, self._query[1])
+        if self._json is not None:
+            arguments[self._json[0]] = await read_json(request, self._json[1])
+        if self._form is not None:
+            arguments[self._form[0]] = await read_form(request, self._form[1])
+        if self._key is not None:
+            request.scope["canonical_request"] = self._canonical(request, arguments)
+            arguments[self._key[0]] = self._key[1](request)
+        return arguments
+
+    def _canonical(self, request: Request, arguments: dict[str, Any]) -> str:
+        """Write what was asked so that equal requests are equal texts."""
+        body = arguments[self._json[0]].model_dump_json() if self._json else ""
+        ids = [arguments[name] for name in self._path_ids]
+        return f"{request.scope['method']} {self._path} {ids} {body}"
+
+    def _take(self, name: str, hint: Any) -> None:
+        """Learn from one parameter's annotation how to read it."""
+        kind, marker = hint, None
+        if get_origin(hint) is Annotated:
+            kind, marker = get_args(hint)[0], get_args(hint)[1]
+        if isinstance(marker, params.Depends) and marker.dependency in _KEYS:
+            self._key = (name, marker.dependency)
+        elif isinstance(marker, params.Depends) and marker.dependency:
+            self._dependencies[name] = marker.dependency
+        elif isinstance(marker, params.Path) and kind is int:
+            self._path_ids.append(name)
+        elif isinstance(marker, params.Query):
+            self._query = (name, TypeAdapter(kind))
+        elif isinstance(marker, params.Form):
+            self._form = (name, TypeAdapter(kind))
+        elif inspect.isclass(kind) and issubclass(kind, BaseModel):
+            self._json = (name, TypeAdapter(kind))
+        else:
+            raise TypeError(f"{self._path}: this route class cannot read the parameter {name!r}.")

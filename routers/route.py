@@ -1,0 +1,95 @@
+"""The one route class: checks a request in the right order and calls an ordinary handler.
+
+A handler is written, and documented by FastAPI, as usual: typed parameters, `Depends`, a response
+model. This class replaces only how the parameters get their values, because FastAPI's way parses
+JSON loosely, echoes input in its errors, and costs more time than a posting does.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+from fastapi.routing import APIRoute
+from pydantic import TypeAdapter
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from core.errors import InternalError, Unavailable, WalletError
+from db.faults import Fault, classify
+from dependencies.attempts import required_key
+from dependencies.caller import optional_caller
+from middleware.idempotency import IdempotencyMiddleware
+from routers.plan import Plan
+from routers.refusals import Responses, merged, refusals
+from schemas.problem import problem_response
+
+log = structlog.get_logger(__name__)
+
+SECURITY_SCHEME: Final = "person"
+
+_KEY_HEADER: Final[dict[str, Any]] = {
+    "name": "X-Idempotency-Key",
+    "in": "header",
+    "description": "A new UUID for each new intention; the same one to repeat a request.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+
+
+class WalletRoute(APIRoute):
+    """A route whose requests are read strictly and whose refusals are all documented."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any):
+        self._plan = Plan(path, endpoint, options.get("dependencies") or ())
+        responses: Responses = options.get("responses") or {}
+        options["responses"] = merged(responses, refusals(*self._plan.errors()))
+        options["openapi_extra"] = _openapi_extra(self._plan)
+        super().__init__(path, endpoint, **options)
+        self._adapter: TypeAdapter[Any] = TypeAdapter(self.response_model)
+        self._success_status = self.status_code or 200
+        self._inner_app: ASGIApp = self._answer
+        if self._plan.key:
+            self._inner_app = IdempotencyMiddleware(self._answer)
+        self.app = self._serve
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Admit the request, let it act, and turn whatever is raised into a problem."""
+        try:
+            scope["arguments"] = await self._plan.admit(Request(scope, receive))
+            await self._inner_app(scope, receive, send)
+        except WalletError as error:
+            refusal = error
+        except Exception as error:  # noqa: BLE001 - a stack trace is for the log alone
+            refusal = _unexpected(error)
+        else:
+            return
+        await problem_response(refusal, scope["request_id"])(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        result = await self.endpoint(**scope["arguments"])
+        if not isinstance(result, Response):
+            result = Response(
+                self._adapter.dump_json(result, by_alias=True),
+                status_code=self._success_status,
+                media_type="application/json",
+            )
+        await result(scope, receive, send)
+
+
+def _unexpected(error: Exception) -> WalletError:
+    if classify(error) is Fault.DEFECT:
+        log.error("unexpected_error", exc_info=error)
+        return InternalError()
+    log.warning("database_unavailable", exc_info=error)
+    return Unavailable()
+
+
+def _openapi_extra(plan: Plan) -> dict[str, Any]:
+    """Document what FastAPI cannot see in the signature: the token and the key."""
+    extra: dict[str, Any] = {}
+    if plan.caller:
+        anonymous: list[dict[str, list[str]]] = [{}] if plan.caller is optional_caller else []
+        extra["security"] = [*anonymous, {SECURITY_SCHEME: []}]
+    if plan.key:
+        extra["parameters"] = [{**_KEY_HEADER, "required": plan.key is required_key}]
+    return extra

@@ -1,0 +1,1 @@
+"""Wire shapes only: what comes in, what goes out, and how a problem looks."""
