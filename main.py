@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 
 import structlog
 from fastapi import FastAPI
@@ -18,7 +19,7 @@ from core.limiter import RateLimits, parse_limits
 from core.poster import Poster, PosterLimits
 from core.security import AccessTokens, PasswordHasher
 from core.sign_ins import SignInCheck
-from db.schema import check_schema
+from db.schema import check_schema, read_installation_id
 from db.session import Database, DatabaseOptions
 from dependencies.limits import RateLimiter
 from dependencies.services import Services, ServiceSettings
@@ -37,22 +38,10 @@ log = structlog.get_logger(__name__)
 def create_app(settings: Settings) -> FastAPI:
     """Return the application for these settings; its lifespan opens and closes what it needs."""
     configure_logs(level=settings.log_level, as_json=settings.in_production)
-
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        services = make_services(settings)
-        app.state.services = services
-        try:
-            await check_schema(services.database)
-            log.info("started", version=VERSION, environment=settings.environment)
-            yield
-        finally:
-            await close_services(services)
-
     app = FastAPI(
         title=settings.app_name,
         version=VERSION,
-        lifespan=lifespan,
+        lifespan=partial(serve, settings),
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -60,28 +49,31 @@ def create_app(settings: Settings) -> FastAPI:
     )
     add_routes(app)
     add_error_handlers(app)
-    # The last one added is the outermost.
-    app.add_middleware(BodyLimitMiddleware)
-    if settings.allowed_origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=settings.allowed_origins,
-            allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "X-Idempotency-Key", "X-Request-ID"],
-            expose_headers=[
-                "X-Request-ID",
-                "X-Cache-Lookup",
-                "Idempotency-Replayed",
-                "Retry-After",
-            ],
-        )
-    app.add_middleware(RequestContextMiddleware)
+    add_middleware(app, settings)
     return app
 
 
-def make_services(settings: Settings) -> Services:
-    """Make what the handlers work with; connections open on first use."""
-    database = Database(
+@asynccontextmanager
+async def serve(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
+    """Hold what the handlers work with while the application runs.
+
+    Raises SchemaOutdated, which ends the start, when migrations are missing.
+    """
+    database = make_database(settings)
+    try:
+        await check_schema(database)
+        services = make_services(settings, database, await read_installation_id(database))
+        app.state.services = services
+        log.info("started", version=VERSION, environment=settings.environment)
+        yield
+        await close_services(services)
+    finally:
+        await database.close()
+
+
+def make_database(settings: Settings) -> Database:
+    """Return access to the database; connections open on first use."""
+    return Database(
         DatabaseOptions(
             url=settings.database_url,
             pool_size=settings.database_pool_size,
@@ -90,6 +82,10 @@ def make_services(settings: Settings) -> Services:
             pgbouncer=settings.database_pgbouncer,
         )
     )
+
+
+def make_services(settings: Settings, database: Database, installation_id: str) -> Services:
+    """Make what the handlers work with."""
     redis = GuardedRedis(settings.redis_url)
     limits = PosterLimits(
         batch=settings.posting_batch_limit,
@@ -105,8 +101,13 @@ def make_services(settings: Settings) -> Services:
         database=database,
         poster=Poster(database, limits),
         redis=redis,
-        answers=AnswerCache(redis, database),
-        limiter=RateLimiter(_rate_limits(settings), redis, settings.redis_url),
+        answers=AnswerCache(redis, database, installation_id),
+        limiter=RateLimiter(
+            _rate_limits(settings),
+            redis,
+            redis_url=settings.redis_url,
+            installation_id=installation_id,
+        ),
         hasher=PasswordHasher(settings.password_hash_rounds),
         tokens=AccessTokens(
             secret=settings.secret_key.get_secret_value(),
@@ -118,10 +119,9 @@ def make_services(settings: Settings) -> Services:
 
 
 async def close_services(services: Services) -> None:
-    """Finish the postings that were taken, then close the connections."""
+    """Finish the postings that were taken, then close the connections to Redis."""
     await services.poster.stop()
     await services.redis.close()
-    await services.database.close()
 
 
 def add_routes(app: FastAPI) -> None:
@@ -137,6 +137,25 @@ def add_routes(app: FastAPI) -> None:
     app.add_route("/redoc", service.read_redoc, include_in_schema=False)
     app.add_route("/openapi.json", service.read_openapi, include_in_schema=False)
     install_openapi(app)
+
+
+def add_middleware(app: FastAPI, settings: Settings) -> None:
+    """Add the layers around all routes; the last one added is the outermost."""
+    app.add_middleware(BodyLimitMiddleware)
+    if settings.allowed_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.allowed_origins,
+            allow_methods=["GET", "POST", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "X-Idempotency-Key", "X-Request-ID"],
+            expose_headers=[
+                "X-Request-ID",
+                "X-Cache-Lookup",
+                "Idempotency-Replayed",
+                "Retry-After",
+            ],
+        )
+    app.add_middleware(RequestContextMiddleware)
 
 
 def add_error_handlers(app: FastAPI) -> None:

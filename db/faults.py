@@ -57,7 +57,10 @@ def _classify_driver(error: BaseException | None, *, is_integrity: bool) -> Faul
             return Fault.CONFLICT
         if any(part in message for part in _SQLITE_UNAVAILABLE):
             return Fault.UNAVAILABLE
-    # What asyncpg raises when the connection goes away under it carries no SQLSTATE.
+    # What asyncpg raises when the connection goes away under it carries no SQLSTATE; nor does its
+    # refusal of a value that no column can hold, which is of the same class.
+    if isinstance(error, ValueError):
+        return Fault.DEFECT
     if isinstance(error, (asyncpg.InterfaceError, OSError, TimeoutError)):
         return Fault.UNAVAILABLE
     cause = error.__cause__ if error is not None else None

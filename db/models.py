@@ -84,6 +84,14 @@ def _column(sa_type: Any, **kwargs: Any) -> Any:
 _NEVER_REUSE_IDS = {"sqlite_autoincrement": True}
 
 
+class Installation(SQLModel, table=True):
+    """One row, drawn when the schema was made: tells this database from every other one."""
+
+    __tablename__ = "installations"
+
+    id: str = _column(String(32), primary_key=True)
+
+
 class User(SQLModel, table=True):
     """A person. `email_folded` makes the address unique without regard to case."""
 

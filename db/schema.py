@@ -6,7 +6,9 @@ from pathlib import Path
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
+from sqlmodel import select
 
+from db.models import Installation
 from db.session import Database
 
 
@@ -39,6 +41,12 @@ async def check_schema(database: Database) -> None:
             f"{needed_revision()}. Run `./wallet migrate` (or `alembic upgrade head`), then start "
             "again."
         )
+
+
+async def read_installation_id(database: Database) -> str:
+    """Return what tells this database from every other one, also from its own predecessors."""
+    async with database.reading() as session:
+        return (await session.exec(select(Installation.id))).one()
 
 
 def _current_revision(connection: Connection) -> str | None:

@@ -17,13 +17,18 @@ from core.errors import RateLimited
 from core.limiter import RateLimits
 from integrations.redis import GuardedRedis, RedisUnavailable
 
-KEY_PREFIX = "wallet:limit"
-
 
 class RateLimiter:
     """Counts; with `limits` None everything is allowed."""
 
-    def __init__(self, limits: RateLimits | None, redis: GuardedRedis, redis_url: str):
+    def __init__(
+        self,
+        limits: RateLimits | None,
+        redis: GuardedRedis,
+        *,
+        redis_url: str,
+        installation_id: str,
+    ):
         self._limits = limits
         self._redis = redis
         self._local = SlidingWindowCounterRateLimiter(MemoryStorage())
@@ -31,7 +36,7 @@ class RateLimiter:
             RedisStorage(
                 f"async+{redis_url}",
                 implementation="redispy",
-                key_prefix=KEY_PREFIX,
+                key_prefix=f"wallet:{installation_id}:limit",
                 connection_pool=redis.client.connection_pool,  # type: ignore[arg-type]  # documented, missing in its annotation
             )
         )

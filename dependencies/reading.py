@@ -29,7 +29,10 @@ _FORM_FIELDS_LIMIT: Final = 20
 
 
 def _read_int(text: str) -> int | JsonNumber:
-    return int(text) if len(text) <= _INT_CHARACTERS_LIMIT else JsonNumber(text)
+    # -0 stays as it was written: as an int it would lose its sign, which no amount has.
+    if len(text) > _INT_CHARACTERS_LIMIT or text == "-0":
+        return JsonNumber(text)
+    return int(text)
 
 
 def _refuse_constant(_name: str) -> None:

@@ -38,9 +38,11 @@ class KeyedRequest:
 class AnswerCache:
     """Finds answers that were given before and keeps new ones."""
 
-    def __init__(self, redis: GuardedRedis, database: Database):
+    def __init__(self, redis: GuardedRedis, database: Database, installation_id: str):
         self._redis = redis
         self._database = database
+        # A Redis may outlive its database, or serve two: ids of people repeat, answers must not.
+        self._prefix = f"wallet:{installation_id}"
 
     async def claim(self, request: KeyedRequest) -> tuple[Answer, str] | None:
         """Return the first answer and where it was found (`HIT`, `DB`), or None: go on and act.
@@ -55,7 +57,7 @@ class AnswerCache:
 
     async def settle(self, request: KeyedRequest) -> None:
         """Keep the answer, if there is one to keep, and let go of the lock."""
-        answer_name, lock_name = _names(request)
+        answer_name, lock_name = self._names(request)
         commands: list[tuple[object, ...]] = [("DEL", lock_name)]
         if request.answer is not None:
             value = _pack(request.fingerprint, request.answer)
@@ -66,7 +68,7 @@ class AnswerCache:
             return
 
     async def _claim_in_redis(self, request: KeyedRequest) -> tuple[Answer, str] | None:
-        answer_name, lock_name = _names(request)
+        answer_name, lock_name = self._names(request)
         for _ in range(int(WAIT_FOR_FIRST_SECONDS / POLL_SECONDS)):
             value, locked = await self._redis.run(
                 ("GET", answer_name),
@@ -88,12 +90,11 @@ class AnswerCache:
             raise IdempotencyKeyReused
         return Answer(found.rendered.status, found.rendered.body, replayed=True)
 
-
-def _names(request: KeyedRequest) -> tuple[str, str]:
-    # Hashed: a key may hold characters that mean something to whoever lists Redis' keys.
-    digest = hashlib.sha256(request.key.encode()).hexdigest()[:32]
-    scope = f"wallet:{{{request.principal_id}:{digest}}}"
-    return f"{scope}:answer", f"{scope}:lock"
+    def _names(self, request: KeyedRequest) -> tuple[str, str]:
+        # Hashed: a key may hold characters that mean something to whoever lists Redis' keys.
+        digest = hashlib.sha256(request.key.encode()).hexdigest()
+        scope = f"{self._prefix}:{{{request.principal_id}:{digest}}}"
+        return f"{scope}:answer", f"{scope}:lock"
 
 
 def _pack(fingerprint: bytes, answer: Answer) -> bytes:

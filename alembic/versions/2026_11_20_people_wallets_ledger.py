@@ -3,6 +3,8 @@
 Revision: 0001, the first
 """
 
+from uuid import uuid4
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -17,6 +19,12 @@ BIG_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 def upgrade() -> None:
     """Apply."""
+    installations = op.create_table(
+        "installations",
+        sa.Column("id", sa.String(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_installations")),
+    )
+    op.bulk_insert(installations, [{"id": uuid4().hex}])
     op.create_table(
         "users",
         sa.Column("id", BIG_ID, nullable=False),
@@ -212,5 +220,6 @@ def downgrade() -> None:
         "wallets",
         "sign_ins",
         "users",
+        "installations",
     ):
         op.drop_table(table)

@@ -1,0 +1,219 @@
+"""The same key never acts twice, and its first answer comes back from wherever it is found."""
+
+import asyncio
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from db.schema import read_installation_id
+from db.session import Database
+from integrations.redis import GuardedRedis
+from middleware.answer_cache import AnswerCache, KeyedRequest
+from tests.conftest import serving, settings_for
+from tests.people import People, Person
+
+NOBODY_LISTENS = "redis://127.0.0.1:1/0"
+
+
+def lookup(response: httpx.Response) -> tuple[str | None, str | None]:
+    return response.headers.get("X-Cache-Lookup"), response.headers.get("Idempotency-Replayed")
+
+
+def elsewhere(person: Person, client: httpx.AsyncClient) -> Person:
+    """The same person at another process."""
+    return Person(client, person.id, person.email, person.access_token, "", person.wallet_id)
+
+
+@pytest.mark.promise("S0-14")
+async def test_the_first_answer_comes_again(people: People) -> None:
+    person = await people.with_wallet(100)
+    key = str(uuid4())
+    first = await person.withdraw(30, key=key)
+
+    again = await person.withdraw("30.00", key=key)
+
+    assert lookup(first) == ("MISS", None)
+    assert lookup(again) == ("HIT", "true")
+    assert (again.status_code, again.content) == (first.status_code, first.content)
+    assert again.headers["X-Request-ID"] != first.headers["X-Request-ID"]
+    assert await person.balance() == 70
+
+
+@pytest.mark.promise("S0-14", "S4-8")
+async def test_without_redis_the_database_gives_it(people: People, database_url: str) -> None:
+    person = await people.with_wallet(100)
+    key = str(uuid4())
+    async with serving(settings_for(database_url, redis_url=NOBODY_LISTENS)) as lonely:
+        alone = elsewhere(person, lonely)
+        first = await alone.withdraw(30, key=key)
+        again = await alone.withdraw(30, key=key)
+    assert lookup(first) == ("MISS", None)
+    assert lookup(again) == ("DB", "true")
+    assert again.content == first.content
+    # And it is found there by those who have a Redis that never saw it.
+    assert lookup(await person.withdraw(30, key=key)) == ("DB", "true")
+    assert lookup(await person.withdraw(30, key=key)) == ("HIT", "true")
+    assert await person.balance() == 70
+
+
+@pytest.mark.promise("S0-13")
+async def test_a_movement_needs_one_well_formed_key(people: People) -> None:
+    person = await people.with_wallet(100)
+    body = {"amount": 1, "currency": "NGN"}
+
+    async def code(*headers: tuple[str, str]) -> str:
+        response = await person.client.patch(
+            "/transaction/deposit", json=body, headers=[*person.headers.items(), *headers]
+        )
+        return "" if response.status_code == 200 else str(response.json()["code"])
+
+    assert await code() == "idempotency_key_required"
+    assert await code(("X-Idempotency-Key", "")) == "idempotency_key_invalid"
+    assert await code(("X-Idempotency-Key", "a b")) == "idempotency_key_invalid"
+    assert await code(("X-Idempotency-Key", "x" * 256)) == "idempotency_key_invalid"
+    two = [("X-Idempotency-Key", "a"), ("Idempotency-Key", "a")]
+    assert await code(*two) == "idempotency_key_invalid"
+    assert await code(("Idempotency-Key", "x" * 255)) == ""
+    assert await code(("X-Idempotency-Key", "x" * 255)) == "", "both names mean the same key"
+    assert await person.balance() == 101
+
+
+@pytest.mark.promise("S0-13")
+async def test_elsewhere_the_key_is_optional_and_honoured(people: People) -> None:
+    person = await people.sign_up()
+    body = {"currency": "NGN", "balance": 5}
+
+    first = await person.send("POST", "/wallet", body, key="open")
+    again = await person.send("POST", "/wallet", body, key="open")
+    other = await person.send("POST", "/wallet", body)
+
+    assert (again.status_code, again.content) == (201, first.content)
+    assert other.status_code == 409
+    await person.withdraw(5)
+    closed = await person.send("DELETE", "/wallet", key="close")
+    assert (await person.send("DELETE", "/wallet", key="close")).content == closed.content
+    assert (await person.send("DELETE", "/wallet")).status_code == 404
+
+
+@pytest.mark.promise("key-scope")
+async def test_another_persons_same_key_is_unrelated(people: People) -> None:
+    jane, joe = await people.with_wallet(100), await people.with_wallet(100)
+    key = str(uuid4())
+
+    responses = [await person.withdraw(10, key=key) for person in (jane, joe)]
+
+    assert [lookup(response) for response in responses] == [("MISS", None)] * 2
+    assert [await jane.balance(), await joe.balance()] == [90, 90]
+
+
+@pytest.mark.promise("S2-5")
+@pytest.mark.parametrize("redis", ["shared", "none"])
+async def test_a_key_stands_for_one_request(
+    people: People, database_url: str, redis_url: str, redis: str
+) -> None:
+    url = redis_url if redis == "shared" else NOBODY_LISTENS
+    jane, joe = await people.with_wallet(100), await people.with_wallet()
+    async with serving(settings_for(database_url, redis_url=url)) as client:
+        person, key = elsewhere(jane, client), str(uuid4())
+        first = await person.transfer(joe.wallet_id, 10, key=key)
+        others = [
+            await person.transfer(joe.wallet_id, 11, key=key),
+            await person.transfer(joe.wallet_id + 1, 10, key=key),
+            await person.withdraw(10, key=key),
+            await person.deposit(10, key=key),
+            await person.send("DELETE", "/wallet", key=key),
+        ]
+        assert first.status_code == 200
+        assert [response.status_code for response in others] == [422] * 5
+        codes = {response.json()["code"] for response in others}
+        assert codes == {"idempotency_key_reused"}
+        # The key goes on standing for its first request.
+        assert (await person.transfer(joe.wallet_id, 10, key=key)).content == first.content
+    assert (await jane.balance(), await joe.balance()) == (90, 10)
+
+
+@pytest.mark.promise("key-remembered")
+async def test_refusals_inside_the_transaction_are_remembered(
+    people: People, database_url: str
+) -> None:
+    person = await people.with_wallet(10)
+    key = str(uuid4())
+    refused = await person.withdraw(20, key=key)
+    assert refused.status_code == 402
+    await person.deposit(100)
+
+    again = await person.withdraw(20, key=key)
+
+    assert lookup(again) == ("HIT", "true")
+    assert (again.status_code, again.content) == (402, refused.content)
+    assert again.headers["content-type"] == "application/problem+json"
+    async with serving(settings_for(database_url, redis_url=NOBODY_LISTENS)) as lonely:
+        from_database = await elsewhere(person, lonely).withdraw(20, key=key)
+    assert (from_database.status_code, from_database.content) == (402, refused.content)
+    assert await person.balance() == 110
+
+
+@pytest.mark.promise("key-remembered", "key-authenticated")
+async def test_what_was_refused_before_it_is_not_remembered(people: People) -> None:
+    person = await people.with_wallet(10)
+    key = str(uuid4())
+    headers = {"X-Idempotency-Key": key}
+    path, good = "/transaction/withdraw", {"amount": 1, "currency": "NGN"}
+    client = people.client
+
+    nobody = await client.patch(path, json=good, headers=headers)
+    bad = [
+        await client.patch(path, content=b"{", headers=headers | person.headers),
+        await person.withdraw("0.001", key=key),
+        await person.withdraw(-1, key=key),
+    ]
+    first = await person.withdraw(1, key=key)
+    stranger = await client.patch(path, json=good, headers=headers)
+
+    assert [nobody.status_code, stranger.status_code] == [401, 401]
+    assert [response.status_code for response in bad] == [415, 422, 422]
+    assert lookup(first) == ("MISS", None)
+    await person.send("POST", "/logout")
+    # What is cached is for those who would be let in anyway.
+    assert (await person.withdraw(1, key=key)).status_code == 401
+
+
+@pytest.mark.promise("key-in-flight")
+async def test_a_second_waits_for_the_first_and_then_says_so(
+    people: People, database: Database, redis_url: str
+) -> None:
+    person = await people.with_wallet(10)
+    key = str(uuid4())
+    redis = GuardedRedis(redis_url)
+    cache = AnswerCache(redis, database, await read_installation_id(database))
+    first = KeyedRequest(person.id, key, b"x" * 32)
+    assert await cache.claim(first) is None
+
+    in_flight = await person.withdraw(1, key=key)
+    # The first fails without an answer, and lets go.
+    waiting = asyncio.create_task(person.withdraw(1, key=key))
+    await asyncio.sleep(0.1)
+    await cache.settle(first)
+
+    assert (in_flight.status_code, in_flight.json()["code"]) == (409, "idempotency_in_flight")
+    assert in_flight.headers["Retry-After"] == "1"
+    assert (await waiting).status_code == 200
+    assert await person.balance() == 9
+    await redis.close()
+
+
+@pytest.mark.promise("key-in-flight", "S4-8")
+@pytest.mark.parametrize("redis", ["shared", "none"])
+async def test_the_same_key_a_hundred_times_at_once_moves_once(
+    people: People, database_url: str, redis_url: str, redis: str
+) -> None:
+    url = redis_url if redis == "shared" else NOBODY_LISTENS
+    person = await people.with_wallet(100)
+    async with serving(settings_for(database_url, redis_url=url)) as client:
+        at_once = elsewhere(person, client)
+        responses = await asyncio.gather(*[at_once.withdraw(1, key="same") for _ in range(100)])
+    assert {response.status_code for response in responses} <= {200, 409}
+    answers = {response.content for response in responses if response.status_code == 200}
+    assert len(answers) == 1
+    assert await person.balance() == 99

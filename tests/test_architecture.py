@@ -1,0 +1,130 @@
+"""The rules of the house, checked on the source itself: who imports whom, who writes, how long."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ROOMS = (
+    "core",
+    "db",
+    "dependencies",
+    "integrations",
+    "middleware",
+    "operations",
+    "routers",
+    "schemas",
+)
+TOP = ("main", "workers", "cli", "config")
+
+# What each room may import of the others. `config` knows `core.money` for the currency's check.
+MAY_IMPORT: dict[str, set[str]] = {
+    "db": set(),
+    "core": {"db"},
+    "config": {"core"},
+    "schemas": {"core", "db"},
+    "integrations": {"core"},
+    "middleware": {"core", "db", "schemas", "integrations"},
+    "dependencies": {"core", "db", "schemas", "integrations", "middleware"},
+    "routers": {"core", "db", "schemas", "dependencies", "middleware"},
+    "main": {
+        "config",
+        "core",
+        "db",
+        "routers",
+        "schemas",
+        "dependencies",
+        "middleware",
+        "integrations",
+        "operations",
+    },
+    "workers": {"config", "core", "db", "integrations", "operations"},
+    "operations": {"config", "core", "db", "schemas", "integrations", "workers"},
+    "cli": {"config", "operations"},
+}
+
+FILE_LINES_LIMIT = 300
+FUNCTION_LINES_LIMIT = 40
+LEDGER_TABLES = ("wallets", "transactions", "entries", "idempotency_keys")
+
+
+def sources() -> list[Path]:
+    files = [ROOT / f"{name}.py" for name in TOP]
+    for room in ROOMS:
+        files += sorted((ROOT / room).rglob("*.py"))
+    return files
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported_rooms(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.split(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module.split(".")[0]
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", sources(), ids=named)
+def test_imports_point_one_way(path: Path) -> None:
+    room = room_of(path)
+    ours = {*ROOMS, *TOP} - {room}
+    assert set(imported_rooms(path)) & ours <= MAY_IMPORT[room]
+
+
+@pytest.mark.parametrize("path", sources(), ids=named)
+def test_only_the_boundary_commits(path: Path) -> None:
+    commits = re.findall(r"\.(?:commit|rollback|begin)\(", path.read_text(encoding="utf-8"))
+    assert not commits or named(path) == "db/session.py"
+
+
+@pytest.mark.parametrize("path", sources(), ids=named)
+def test_only_the_ledger_writes_money(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    tables = "|".join(LEDGER_TABLES)
+    models = "Wallet|Transaction|Entry|IdempotencyKey"
+    writes = re.findall(
+        rf"(?:insert|update|delete)\((?:Tables\.(?:{tables})|(?:{models}))\b"
+        rf"|\b(?:INSERT INTO|UPDATE|DELETE FROM) (?:{tables})\b"
+        rf"|session\.add\((?:{models})\(",
+        text,
+    )
+    if named(path) == "core/wallets.py":
+        # Freezing is an operator's act on a wallet, not on its balance.
+        assert writes == ["update(Wallet"]
+        assert "balance_minor=" not in text
+        return
+    assert not writes or named(path) == "core/ledger.py"
+
+
+@pytest.mark.parametrize("path", sources(), ids=named)
+def test_files_and_functions_are_short(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= FILE_LINES_LIMIT
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            length = (node.end_lineno or 0) - node.lineno + 1
+            assert length <= FUNCTION_LINES_LIMIT, f"{node.name} has {length} lines"
+
+
+def test_handlers_are_at_most_fifteen_lines() -> None:
+    for path in (ROOT / "routers").glob("*.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.AsyncFunctionDef) and node.decorator_list:
+                body = (node.end_lineno or 0) - node.body[0].lineno + 1
+                assert body <= 15, f"{named(path)}: {node.name} has {body} lines"
+
+
+def test_core_knows_neither_http_nor_redis_nor_a_provider() -> None:
+    foreign = {"fastapi", "starlette", "redis", "httpx", "dramatiq", "brevo"}
+    for path in (ROOT / "core").glob("*.py"):
+        assert not set(imported_rooms(path)) & foreign, named(path)
