@@ -66,7 +66,7 @@ def seed() -> None:
     """Create demo people with wallets and history, and say how to sign in."""
     from operations.seed import seed as create
 
-    create(_settings())
+    raise typer.Exit(create(_settings()))
 
 
 @app.command()
@@ -75,6 +75,31 @@ def verify() -> None:
     from operations.verify import verify as prove
 
     raise typer.Exit(prove(_settings()))
+
+
+@app.command()
+def sweep() -> None:
+    """Ask a worker to delete expired refresh tokens; for a daily timer."""
+    from operations.sweep import sweep as ask
+
+    _settings()
+    raise typer.Exit(ask())
+
+
+@app.command()
+def freeze(number: Annotated[str, typer.Argument(help="The wallet's number.")]) -> None:
+    """Stop all movement of a wallet's money."""
+    from operations.freeze import freeze as stop
+
+    raise typer.Exit(stop(_settings(), number))
+
+
+@app.command()
+def unfreeze(number: Annotated[str, typer.Argument(help="The wallet's number.")]) -> None:
+    """Let a frozen wallet's money move again."""
+    from operations.freeze import unfreeze as release
+
+    raise typer.Exit(release(_settings(), number))
 
 
 @app.command()

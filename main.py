@@ -65,8 +65,10 @@ async def serve(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
         services = make_services(settings, database, await read_installation_id(database))
         app.state.services = services
         log.info("started", version=VERSION, environment=settings.environment)
-        yield
-        await close_services(services)
+        try:
+            yield
+        finally:
+            await close_services(services)
     finally:
         await database.close()
 

@@ -5,6 +5,7 @@ under load. The ledger, the sign-in check and the Redis client all work through 
 """
 
 import asyncio
+import contextvars
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeVar
@@ -47,8 +48,9 @@ class Batcher(Generic[Item, Result]):
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
         self._waiting.append((item, future))
         if self._worker is None:
-            # The task starts in the next turn of the loop, so all of this turn's items join.
-            self._worker = asyncio.create_task(self._work())
+            # The task starts in the next turn of the loop, so all of this turn's items join. It
+            # works for everybody, so it takes nobody's context (the log's request id) along.
+            self._worker = asyncio.create_task(self._work(), context=contextvars.Context())
         return await future
 
     async def stop(self) -> None:

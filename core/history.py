@@ -94,26 +94,26 @@ async def read_entries(session: AsyncSession, user_id: int, transaction_id: int)
     not theirs.
     """
     connection = await session.connection()
-    wallet_ids = await _wallets_of(connection, user_id)
-    transactions, entries = Tables.transactions.c, Tables.entries.c
+    transactions, entries, wallets = Tables.transactions.c, Tables.entries.c, Tables.wallets.c
+    own = select(wallets.id).where(wallets.user_id == user_id)
     found = await connection.execute(
         select(transactions.id).where(
             transactions.id == transaction_id,
             or_(
-                transactions.wallet_id.in_(wallet_ids),
-                transactions.counterparty_wallet_id.in_(wallet_ids)
-                & (transactions.state != "FAILED"),
+                transactions.wallet_id.in_(own),
+                transactions.counterparty_wallet_id.in_(own) & (transactions.state != "FAILED"),
             ),
         )
     )
     if found.first() is None:
         raise TransactionNotFound
     rows = await connection.execute(
-        select(Tables.entries)
+        select(Tables.entries, wallets.user_id.label("owner_id"))
+        .join(Tables.wallets, wallets.id == entries.wallet_id, isouter=True)
         .where(entries.transaction_id == transaction_id)
         .order_by(entries.entry_type.desc())
     )
-    return [_entry_view(row, wallet_ids) for row in rows]
+    return [_entry_view(row, user_id) for row in rows]
 
 
 def encode_cursor(transaction_id: int) -> str:
@@ -233,13 +233,13 @@ def _history_item(row: Any) -> HistoryItem:
     )
 
 
-def _entry_view(row: Any, own_wallet_ids: Sequence[int]) -> EntryView:
+def _entry_view(row: Any, user_id: int) -> EntryView:
     return EntryView(
         id=row.id,
         transaction_id=row.transaction_id,
         wallet_id=row.wallet_id,
         entry_type=row.entry_type,
         money=Money(row.amount_minor, row.currency),
-        balance_minor=row.balance_snapshot_minor if row.wallet_id in own_wallet_ids else None,
+        balance_minor=row.balance_snapshot_minor if row.owner_id == user_id else None,
         created_at=row.created_at,
     )

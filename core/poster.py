@@ -81,7 +81,7 @@ class Poster:
                 )
                 if fault is Fault.UNAVAILABLE and not tries_left:
                     return [Unavailable() for _ in attempts]
-                if fault is Fault.DEFECT or not tries_left:
+                if fault in {Fault.DEFECT, Fault.LOCKED} or not tries_left:
                     return await self._settle_in_halves(attempts, fault)
             await asyncio.sleep(BACKOFF_SECONDS * (1 + random.random()))  # noqa: S311 - jitter
         raise AssertionError("The last try returns.")

@@ -38,7 +38,7 @@ async def in_transaction(
             fault = classify(error)
             if fault is Fault.DEFECT:
                 raise
-            if fault is Fault.UNAVAILABLE or not tries_left:
+            if fault is not Fault.CONFLICT or not tries_left:
                 raise Unavailable from error
         await asyncio.sleep(BACKOFF_SECONDS * (1 + random.random()))  # noqa: S311 - jitter
     raise AssertionError("The last try returns or raises.")

@@ -29,9 +29,11 @@ async def set_frozen(session: AsyncSession, wallet_number: str, *, frozen: bool)
     Raises WalletNotFound.
     """
     now = datetime.now(UTC)
+    # Only a change is written: freezing twice does not lose the time of the first.
+    unlike = col(Wallet.frozen_at).is_(None) if frozen else col(Wallet.frozen_at).is_not(None)
     await session.exec(
         update(Wallet)
-        .where(col(Wallet.wallet_number) == wallet_number, col(Wallet.closed_at).is_(None))
+        .where(col(Wallet.wallet_number) == wallet_number, col(Wallet.closed_at).is_(None), unlike)
         .values(frozen_at=now if frozen else None, updated_at=now)
     )
     statement = select(Wallet).where(

@@ -13,18 +13,21 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 class Fault(enum.Enum):
     """CONFLICT: another transaction was in the way, the same work may be tried again.
+    LOCKED: somebody holds a row and does not let go; waiting for it again would only take longer.
     UNAVAILABLE: the database cannot be reached or does not answer; the outcome of a COMMIT that
     was under way is unknown. DEFECT: trying again will not help.
     """
 
     CONFLICT = enum.auto()
+    LOCKED = enum.auto()
     UNAVAILABLE = enum.auto()
     DEFECT = enum.auto()
 
 
-# Serialization failure, deadlock, lock timeout, unique violation. The last is a race for a key,
-# an email or a wallet number that another process won: the second look sees the winner.
-_CONFLICTS = frozenset({"40001", "40P01", "55P03", "23505"})
+# Serialization failure, deadlock, unique violation. The last is a race for a key, an email or a
+# wallet number that another process won: the second look sees the winner.
+_CONFLICTS = frozenset({"40001", "40P01", "23505"})
+_LOCK_TIMEOUT = "55P03"
 
 # Connection exceptions, insufficient resources (disk full, too many connections), operator
 # intervention (shutdown, crash recovery, statement timeout), system errors, read-only server.
@@ -70,6 +73,8 @@ def _classify_driver(error: BaseException | None, *, is_integrity: bool) -> Faul
 def _classify_sqlstate(sqlstate: str) -> Fault:
     if sqlstate in _CONFLICTS:
         return Fault.CONFLICT
+    if sqlstate == _LOCK_TIMEOUT:
+        return Fault.LOCKED
     if sqlstate.startswith(_UNAVAILABLE_CLASSES) or sqlstate == _READ_ONLY:
         return Fault.UNAVAILABLE
     return Fault.DEFECT

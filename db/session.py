@@ -16,6 +16,12 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+# For the poster, sign-ins and sign-ups; DATABASE_POOL_SIZE is for reading.
+WRITING_CONNECTIONS = 5
+# Batches of other processes hold rows for milliseconds. Whoever holds one for longer is not one of
+# us, and must not keep the neighbours waiting.
+LOCK_TIMEOUT_MS = 1_000
+
 SQLITE_BUSY_TIMEOUT_MS = 5_000
 SQLITE_CHECKPOINT_PAGES = 4_000
 
@@ -38,8 +44,10 @@ class Database:
         if make_url(options.url).get_backend_name() == "sqlite":
             self.engine, self._reader = _create_sqlite_engines(options)
         else:
-            self.engine = _create_postgresql_engine(options)
-            self._reader = self.engine.execution_options(postgresql_readonly=True)
+            # Two pools: however many read, and however slowly, postings find a connection.
+            self.engine = _create_postgresql_engine(options, WRITING_CONNECTIONS)
+            reader = _create_postgresql_engine(options, options.pool_size)
+            self._reader = reader.execution_options(postgresql_readonly=True)
         self.dialect_name = self.engine.dialect.name
 
     @asynccontextmanager
@@ -64,7 +72,7 @@ class Database:
         await self._reader.dispose()
 
 
-def _create_postgresql_engine(options: DatabaseOptions) -> AsyncEngine:
+def _create_postgresql_engine(options: DatabaseOptions, pool_size: int) -> AsyncEngine:
     arguments: dict[str, Any] = {
         "timeout": 2,
         "command_timeout": options.command_timeout_seconds,
@@ -82,12 +90,12 @@ def _create_postgresql_engine(options: DatabaseOptions) -> AsyncEngine:
         arguments["server_settings"] = {
             "application_name": "wallet",
             "statement_timeout": str(milliseconds),
-            "lock_timeout": str(milliseconds // 2),
+            "lock_timeout": str(LOCK_TIMEOUT_MS),
             "idle_in_transaction_session_timeout": str(milliseconds * 2),
         }
     return create_async_engine(
         options.url,
-        pool_size=options.pool_size,
+        pool_size=pool_size,
         max_overflow=0,
         pool_timeout=options.pool_timeout_seconds,
         pool_use_lifo=True,

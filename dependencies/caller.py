@@ -7,7 +7,7 @@ import structlog
 from fastapi import Depends
 from starlette.requests import Request
 
-from core.errors import Unauthenticated
+from core.errors import DirectFundingDisabled, Unauthenticated
 from dependencies.services import services_of
 
 _SCHEME: Final = "bearer "
@@ -45,6 +45,12 @@ async def limit_transactions(request: Request) -> None:
     """Count a movement of money of the caller, who is known by now. Raises RateLimited."""
     caller: Caller = request.scope["caller"]
     await services_of(request).limiter.count_transaction(caller.user_id)
+
+
+async def require_direct_funding(request: Request) -> None:
+    """Let a deposit pass that no payment provider paid for. Raises DirectFundingDisabled."""
+    if not services_of(request).settings.direct_funding_allowed:
+        raise DirectFundingDisabled
 
 
 async def limit_signups(request: Request) -> None:

@@ -23,6 +23,9 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         # Without this a port stays unusable for a minute after its last service has ended.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Accepted sockets inherit it. Uvicorn takes a handed-over socket for a Unix one and would
+        # leave it off, and then every answer waits 40 ms for the client's acknowledgement.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener.bind((host, port))
         listener.listen(2048)
     except OSError as error:

@@ -20,7 +20,7 @@ from core.errors import (
 )
 from core.history import read_entries, read_history
 from dependencies.attempts import RequiredKeyDep
-from dependencies.caller import CallerDep, limit_transactions
+from dependencies.caller import CallerDep, limit_transactions, require_direct_funding
 from dependencies.services import ServicesDep
 from routers.refusals import refusals
 from routers.route import WalletRoute
@@ -44,14 +44,10 @@ router = APIRouter(prefix="/transaction", route_class=WalletRoute, tags=["Transa
     responses=refusals(
         DirectFundingDisabled, WalletNotFound, CurrencyMismatch, WalletFrozen, BalanceLimitExceeded
     ),
-    dependencies=[Depends(limit_transactions)],
+    dependencies=[Depends(require_direct_funding), Depends(limit_transactions)],
 )
-async def deposit(
-    services: ServicesDep, caller: CallerDep, body: MoneyIn, pending: RequiredKeyDep
-) -> Response:
+async def deposit(caller: CallerDep, body: MoneyIn, pending: RequiredKeyDep) -> Response:
     """Put money into one's wallet from the outside world."""
-    if not services.settings.direct_funding_allowed:
-        raise DirectFundingDisabled
     return await pending.post(Deposit(user_id=caller.user_id, money=body.money), MovementOut.of)
 
 

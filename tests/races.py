@@ -29,10 +29,10 @@ def environment_for(database_url: str, redis_url: str) -> dict[str, str]:
 
 @contextmanager
 def api_processes(
-    count: int, database_url: str, redis_url: str, folder: Path
+    count: int, database_url: str, redis_url: str, folder: Path, **settings: str
 ) -> Iterator[list[ApiProcess]]:
-    """Run `count` API processes on one database and one Redis."""
-    environment = environment_for(database_url, redis_url)
+    """Run `count` API processes on one database and one Redis, with these settings changed."""
+    environment = environment_for(database_url, redis_url) | settings
     with ExitStack() as stack:
         yield [
             stack.enter_context(ApiProcess(environment, log_path=folder / f"api{n}.log"))

@@ -14,7 +14,15 @@ depends_on = None
 RULES: tuple[tuple[str, str, str | None], ...] = (
     ("entries", "UPDATE", None),
     ("entries", "DELETE", None),
-    ("transactions", "UPDATE", "OLD.state <> 'PROCESSING'"),
+    # What waits for a provider may still be told its end; nothing else of it changes.
+    (
+        "transactions",
+        "UPDATE",
+        "OLD.state <> 'PROCESSING' OR OLD.id <> NEW.id OR OLD.type <> NEW.type"
+        " OR OLD.wallet_id <> NEW.wallet_id OR OLD.amount_minor <> NEW.amount_minor"
+        " OR OLD.currency <> NEW.currency OR OLD.created_at <> NEW.created_at"
+        " OR COALESCE(OLD.counterparty_wallet_id, 0) <> COALESCE(NEW.counterparty_wallet_id, 0)",
+    ),
     ("transactions", "DELETE", None),
     # Counting replays is the one change that a key may see.
     (
@@ -22,11 +30,28 @@ RULES: tuple[tuple[str, str, str | None], ...] = (
         "UPDATE",
         "OLD.principal_id <> NEW.principal_id OR OLD.key <> NEW.key"
         " OR OLD.fingerprint <> NEW.fingerprint OR OLD.status <> NEW.status"
-        " OR OLD.body <> NEW.body OR OLD.replays >= NEW.replays",
+        " OR OLD.body <> NEW.body OR OLD.created_at <> NEW.created_at"
+        " OR COALESCE(OLD.transaction_id, 0) <> COALESCE(NEW.transaction_id, 0)"
+        " OR OLD.replays >= NEW.replays",
     ),
     ("idempotency_keys", "DELETE", None),
     ("wallets", "UPDATE", "OLD.closed_at IS NOT NULL"),
     ("wallets", "DELETE", None),
+)
+# SQLite's INSERT OR REPLACE deletes the row in its way without firing a DELETE trigger. So what an
+# INSERT would replace is refused before; the word UNIQUE tells our code that it may try again.
+NO_REPLACING: tuple[tuple[str, str], ...] = (
+    (
+        "entries",
+        "id = NEW.id OR (transaction_id = NEW.transaction_id AND entry_type = NEW.entry_type)",
+    ),
+    ("transactions", "id = NEW.id"),
+    ("idempotency_keys", "principal_id = NEW.principal_id AND key = NEW.key"),
+    (
+        "wallets",
+        "id = NEW.id OR wallet_number = NEW.wallet_number"
+        " OR (user_id = NEW.user_id AND closed_at IS NULL AND NEW.closed_at IS NULL)",
+    ),
 )
 TABLES = ("entries", "transactions", "idempotency_keys", "wallets")
 
@@ -43,6 +68,12 @@ def upgrade() -> None:
                 f"CREATE TRIGGER {_trigger(table, event)} BEFORE {event} ON {table} "
                 f"FOR EACH ROW {f'WHEN {condition} ' if condition else ''}"
                 f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+            )
+        for table, replaced in NO_REPLACING:
+            op.execute(
+                f"CREATE TRIGGER {_trigger(table, 'INSERT')} BEFORE INSERT ON {table} "
+                f"FOR EACH ROW WHEN EXISTS (SELECT 1 FROM {table} WHERE {replaced}) "
+                f"BEGIN SELECT RAISE(ABORT, 'UNIQUE: {table} is append-only'); END"
             )
         return
     op.execute(
@@ -67,6 +98,8 @@ def downgrade() -> None:
     if op.get_bind().dialect.name == "sqlite":
         for table, event, _ in RULES:
             op.execute(f"DROP TRIGGER {_trigger(table, event)}")
+        for table, _ in NO_REPLACING:
+            op.execute(f"DROP TRIGGER {_trigger(table, 'INSERT')}")
         return
     for table, event, _ in RULES:
         op.execute(f"DROP TRIGGER {_trigger(table, event)} ON {table}")

@@ -170,6 +170,32 @@ async def test_one_bad_command_never_fails_its_neighbours(
     assert await person.balance() == 190
 
 
+@pytest.mark.faults
+async def test_a_wallet_that_somebody_holds_does_not_stop_the_others(
+    people: People, database: Database, engine_name: str
+) -> None:
+    held, others = await people.with_wallet(0), [await people.with_wallet(0) for _ in range(12)]
+    poster = Poster(database, LIMITS)
+    everybody = [held, *others]
+    async with database.transaction() as session:
+        connection = await session.connection()
+        # On SQLite this holds the whole database, which is then busy for everybody alike.
+        if engine_name == "postgresql":
+            wallet = Tables.wallets.c
+            await connection.execute(
+                select(wallet.id).where(wallet.id == held.wallet_id).with_for_update()
+            )
+            answers = await asyncio.gather(
+                *[poster.post(attempt(Deposit(user_id=one.id, money=TEN))) for one in everybody],
+                return_exceptions=True,
+            )
+            assert isinstance(answers[0], Unavailable)
+            assert not [answer for answer in answers[1:] if isinstance(answer, BaseException)]
+    answer = await poster.post(attempt(Deposit(user_id=held.id, money=TEN)))
+    assert answer.status == 200
+    assert await held.balance() == 10
+
+
 def _fail(_outcome: Outcome) -> Rendered:
     raise RuntimeError("a defect of ours")
 

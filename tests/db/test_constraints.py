@@ -28,6 +28,8 @@ async def execute(database: Database, statement: str, **parameters: object) -> N
         "DELETE FROM transactions WHERE id = :id",
         "UPDATE idempotency_keys SET body = 'other' WHERE transaction_id = :id",
         "UPDATE idempotency_keys SET fingerprint = zero WHERE transaction_id = :id",
+        "UPDATE idempotency_keys SET replays = replays + 1, transaction_id = NULL"
+        " WHERE transaction_id = :id",
         "DELETE FROM idempotency_keys WHERE transaction_id = :id",
         "DELETE FROM wallets WHERE id = :wallet_id AND :id > 0",
     ],
@@ -47,6 +49,29 @@ async def test_what_was_written_stays(
 
     ledger = (await person.get(f"/transaction/{moved['transaction_id']}/ledger")).json()
     assert [entry["amount"] for entry in ledger] == [10, 10]
+
+
+@pytest.mark.promise("S0-16")
+@pytest.mark.parametrize(
+    "table_and_row",
+    [
+        "entries SELECT * FROM entries WHERE transaction_id = :id",
+        "idempotency_keys SELECT * FROM idempotency_keys WHERE transaction_id = :id",
+        "transactions SELECT * FROM transactions WHERE id = :id",
+        "wallets SELECT wallets.* FROM wallets JOIN transactions ON wallet_id = wallets.id"
+        " WHERE transactions.id = :id",
+    ],
+)
+async def test_nothing_is_replaced(
+    people: People, database: Database, engine_name: str, table_and_row: str
+) -> None:
+    person = await people.with_wallet(100)
+    moved = (await person.withdraw(10)).json()
+    # SQLite alone has REPLACE, which deletes without firing the triggers of DELETE.
+    verb = "INSERT OR REPLACE INTO" if engine_name == "sqlite" else "INSERT INTO"
+
+    with pytest.raises(IntegrityError, match=r"(?i)unique"):
+        await execute(database, f"{verb} {table_and_row}", id=moved["transaction_id"])
 
 
 @pytest.mark.promise("S0-16")
