@@ -156,10 +156,10 @@ def serve(supervisor: Supervisor, listener: socket.socket, *, with_worker: bool)
     print("  stop it      Ctrl-C\n", flush=True)
 
 
-def api_command(descriptor: int) -> list[str]:
+def api_command(descriptor: int, app: str = "main:app") -> list[str]:
     """The web server on an inherited listening socket."""
     quiet = ["--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", "10"]
-    return ["-m", "uvicorn", "main:app", "--fd", str(descriptor), *quiet]
+    return ["-m", "uvicorn", app, "--fd", str(descriptor), *quiet]
 
 
 def is_redis_configured() -> bool:

@@ -191,12 +191,16 @@ class RealProcess(ABC):
 class ApiProcess(RealProcess):
     """The API in a process of its own, on a port of its own that it keeps over a restart.
 
-    Parameters: `environment` is added to this process's; `log_path` receives the output.
+    Parameters: `environment` is added to this process's; `log_path` receives the output;
+    `app` is what uvicorn serves.
     """
 
-    def __init__(self, environment: Mapping[str, str], *, log_path: Path) -> None:
+    def __init__(
+        self, environment: Mapping[str, str], *, log_path: Path, app: str = "main:app"
+    ) -> None:
         super().__init__(log_path=log_path)
         self._environment = {**os.environ, **environment}
+        self._app = app
         self._port = 0
 
     @property
@@ -209,7 +213,7 @@ class ApiProcess(RealProcess):
         with listen("127.0.0.1", self._port) as listener:
             self._port = port_of(listener)
             self._spawn(
-                [sys.executable, *api_command(listener.fileno())],
+                [sys.executable, *api_command(listener.fileno(), self._app)],
                 lambda: is_alive("127.0.0.1", self._port),
                 environment=self._environment,
                 descriptors=[listener.fileno()],

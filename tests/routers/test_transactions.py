@@ -153,8 +153,8 @@ async def make_system_wallet(database: Database) -> int:
                 updated_at=now,
             )
         )
-        [wallet_id] = result.inserted_primary_key
-        return int(wallet_id)
+        assert result.inserted_primary_key is not None
+        return int(result.inserted_primary_key[0])
 
 
 @pytest.mark.promise("money-range", "refusals")
