@@ -3,6 +3,7 @@
 import base64
 import json
 import time
+from typing import Any
 
 import bcrypt
 import pytest
@@ -12,10 +13,11 @@ from core.errors import Unauthenticated, Unavailable
 from core.security import AUDIENCE, ISSUER, AccessTokens, PasswordHasher, is_common_password
 
 SECRET = "a-secret-for-tests-of-at-least-32-bytes"
+NOTHING: Any = None
 TOKENS = AccessTokens(secret=SECRET, algorithm="HS256", lifetime_seconds=60)
 
 
-def forged(secret: str = SECRET, algorithm: str = "HS256", **changes: object) -> str:
+def forged(*, secret: str = SECRET, algorithm: str = "HS256", **changes: Any) -> str:
     now = int(time.time())
     claims: dict[str, object] = {
         "iss": ISSUER,
@@ -48,7 +50,7 @@ def test_a_token_says_who_and_which_sign_in() -> None:
 @pytest.mark.parametrize(
     "token",
     [
-        *[forged(**{name: None}) for name in ("iss", "aud", "exp", "iat", "jti", "sub", "sid")],
+        *[forged(**{name: NOTHING}) for name in ("iss", "aud", "exp", "iat", "jti", "sub", "sid")],
         forged(iss="other"),
         forged(aud="other"),
         forged(exp=int(time.time()) - 1),
