@@ -7,6 +7,9 @@ from fastapi.openapi.utils import get_openapi
 
 from routers.route import SECURITY_SCHEME
 from schemas.problem import Problem
+from schemas.strict import MAX_ID
+
+_BOUNDS: Final = frozenset({"minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum"})
 
 DESCRIPTION: Final = """\
 A wallet backend with a double-entry ledger: no request is applied twice, no cent is lost.
@@ -18,6 +21,14 @@ intention; sending the same one again gets the first answer again.
 Amounts are in major units (`700.5`). Everything that is refused is an
 `application/problem+json` with a stable `code`.
 """
+
+# In the order in which a newcomer needs them.
+SECTIONS: Final = {
+    "People": "Signing up, signing in and out, and looking people up.",
+    "Wallet": "Opening, looking at and closing one's wallet.",
+    "Transactions": "Moving money, and what has moved.",
+    "Service": "Is it alive, is it ready, and where is its documentation.",
+}
 
 
 def install_openapi(app: FastAPI) -> None:
@@ -33,7 +44,11 @@ def install_openapi(app: FastAPI) -> None:
 
 def _build(app: FastAPI) -> dict[str, Any]:
     document = get_openapi(
-        title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes
+        title=app.title,
+        version=app.version,
+        description=DESCRIPTION,
+        routes=app.routes,
+        tags=[{"name": name, "description": text} for name, text in SECTIONS.items()],
     )
     components = document.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
@@ -49,4 +64,18 @@ def _build(app: FastAPI) -> dict[str, Any]:
             },
         }
     }
+    _restore_integers(document)
     return document
+
+
+def _restore_integers(node: Any) -> None:
+    """Undo, in place, what FastAPI does to bounds: it keeps them as floats, and 2^63-1 is none."""
+    if isinstance(node, list):
+        for item in node:
+            _restore_integers(item)
+    elif isinstance(node, dict):
+        for name, value in node.items():
+            if name in _BOUNDS and isinstance(value, float) and value.is_integer():
+                node[name] = min(int(value), MAX_ID)
+            else:
+                _restore_integers(value)

@@ -23,14 +23,16 @@ STUBBORN = [
     "time.sleep(60)",
 ]
 # A supervisor in a process of its own, with two children, of which the second has a child.
-SERVICE = """if True:
+SERVICE = r"""if True:
     import os, sys, time
     from operations.run import POLL_SECONDS, StoppedError, Supervisor
     supervisor = Supervisor()
     supervisor.handle_signals()
     try:
         sleep = ["-c", "import time; time.sleep(60)"]
-        fork = ["-c", "import os, time; os.fork(); print(os.getpid(), flush=True); time.sleep(60)"]
+        # One write each: an unbuffered print writes the end of its line by itself.
+        say_id = r"import os, time; os.fork(); os.write(1, b'%d\n' % os.getpid())"
+        fork = ["-c", f"{say_id}; time.sleep(60)"]
         supervisor.start("first", sleep, os.environ)
         supervisor.start("second", fork, os.environ)
         while True:
