@@ -6,6 +6,7 @@ Nothing in `core` or `db` imports this module; they are given the values they ne
 
 import os
 import secrets
+import sys
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -17,6 +18,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from core.money import CURRENCY_EXPONENTS
+from db.session import DatabaseOptions
 
 SECRET_KEY_MIN_BYTES = 32
 LOCAL_DIRECTORY = Path(".local")
@@ -127,6 +129,8 @@ class Settings(BaseSettings):
     posting_batch_limit: int = Field(256, ge=1, le=1000)
     posting_queue_limit: int = Field(5000, ge=1, le=100_000)
     posting_deadline_seconds: float = Field(10, gt=0, le=60)
+    # How long /readyz says no before a SIGTERM closes the door, for load balancers to notice.
+    drain_seconds: float = Field(1, ge=0, le=60)
     allow_direct_funding: bool = False
     default_currency: Annotated[str, BeforeValidator(_known_currency)] = "NGN"
 
@@ -165,6 +169,22 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def database_options(self) -> DatabaseOptions:
+        """How to reach the database and how long to wait for it."""
+        return DatabaseOptions(
+            url=self.database_url,
+            pool_size=self.database_pool_size,
+            pool_timeout_seconds=self.database_pool_timeout_seconds,
+            command_timeout_seconds=self.database_command_timeout_seconds,
+            pgbouncer=self.database_pgbouncer,
+        )
+
+    @property
+    def effective_log_level(self) -> str:
+        """What is logged: everything while DEBUG is on."""
+        return "DEBUG" if self.debug else self.log_level
+
+    @property
     def in_production(self) -> bool:
         """Whether real people's money is at stake."""
         return self.environment == "production"
@@ -187,6 +207,14 @@ def load_settings() -> Settings:
     if settings.secret_key.get_secret_value():
         return settings
     return settings.model_copy(update={"secret_key": SecretStr(_local_secret())})
+
+
+def load_settings_or_exit() -> Settings:
+    """Read the settings for a process that cannot go on without: end it with the one clear line."""
+    try:
+        return load_settings()
+    except SettingsError as error:
+        sys.exit(str(error))
 
 
 def _one_line(error: ValidationError) -> str:

@@ -1,5 +1,6 @@
 """The application: `uvicorn main:app`. Puts the parts together and does nothing else."""
 
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -13,20 +14,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from config import VERSION, Settings, load_settings
+from config import VERSION, Settings, load_settings_or_exit
 from core.errors import InternalError, MethodNotAllowed, NotFound
 from core.limiter import RateLimits, parse_limits
 from core.poster import Poster, PosterLimits
 from core.security import AccessTokens, PasswordHasher
 from core.sign_ins import SignInCheck
 from db.schema import check_schema, read_installation_id
-from db.session import Database, DatabaseOptions
+from db.session import Database
 from dependencies.limits import RateLimiter
 from dependencies.services import Services, ServiceSettings
 from integrations.redis import GuardedRedis
 from middleware.answer_cache import AnswerCache
 from middleware.body_limit import BodyLimitMiddleware
 from middleware.request_context import RequestContextMiddleware
+from operations.draining import draining_on_sigterm
 from operations.logs import configure_logs
 from routers import people, service, transactions, wallets
 from routers.openapi import install_openapi
@@ -37,7 +39,7 @@ log = structlog.get_logger(__name__)
 
 def create_app(settings: Settings) -> FastAPI:
     """Return the application for these settings; its lifespan opens and closes what it needs."""
-    configure_logs(level=settings.log_level, as_json=settings.in_production)
+    configure_logs(level=settings.effective_log_level, as_json=settings.in_production)
     app = FastAPI(
         title=settings.app_name,
         version=VERSION,
@@ -59,31 +61,19 @@ async def serve(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
 
     Raises SchemaOutdated, which ends the start, when migrations are missing.
     """
-    database = make_database(settings)
+    database = Database(settings.database_options)
     try:
         await check_schema(database)
         services = make_services(settings, database, await read_installation_id(database))
         app.state.services = services
         log.info("started", version=VERSION, environment=settings.environment)
         try:
-            yield
+            with draining_on_sigterm(services.draining, seconds=settings.drain_seconds):
+                yield
         finally:
             await close_services(services)
     finally:
         await database.close()
-
-
-def make_database(settings: Settings) -> Database:
-    """Return access to the database; connections open on first use."""
-    return Database(
-        DatabaseOptions(
-            url=settings.database_url,
-            pool_size=settings.database_pool_size,
-            pool_timeout_seconds=settings.database_pool_timeout_seconds,
-            command_timeout_seconds=settings.database_command_timeout_seconds,
-            pgbouncer=settings.database_pgbouncer,
-        )
-    )
 
 
 def make_services(settings: Settings, database: Database, installation_id: str) -> Services:
@@ -117,6 +107,7 @@ def make_services(settings: Settings, database: Database, installation_id: str) 
             lifetime_seconds=settings.access_token_expire_minutes * 60,
         ),
         sign_in_check=SignInCheck(database),
+        draining=threading.Event(),
     )
 
 
@@ -198,4 +189,4 @@ def _rate_limits(settings: Settings) -> RateLimits | None:
     )
 
 
-app = create_app(load_settings())
+app = create_app(load_settings_or_exit())

@@ -11,9 +11,9 @@ import structlog
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import AsyncIO
 
-from config import Settings, load_settings
+from config import Settings, load_settings_or_exit
 from core.sign_ins import delete_expired
-from db.session import Database, DatabaseOptions
+from db.session import Database
 from operations.logs import configure_logs
 
 log = structlog.get_logger(__name__)
@@ -26,15 +26,15 @@ def make_broker(settings: Settings) -> RedisBroker:
     return broker
 
 
-settings = load_settings()
-configure_logs(level=settings.log_level, as_json=settings.in_production)
+settings = load_settings_or_exit()
+configure_logs(level=settings.effective_log_level, as_json=settings.in_production)
 dramatiq.set_broker(make_broker(settings))
 
 
 @dramatiq.actor(max_retries=5, min_backoff=1_000, max_backoff=60_000, time_limit=60_000)
 async def delete_expired_tokens() -> None:
     """Delete refresh tokens that nobody can use any more; `./wallet sweep` asks for it."""
-    database = Database(DatabaseOptions(url=settings.database_url))
+    database = Database(settings.database_options)
     try:
         deleted = await delete_expired(database, before=datetime.now(UTC))
     finally:

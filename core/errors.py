@@ -1,8 +1,8 @@
 """Everything that can be refused, one class a reason.
 
 A `code` is part of the API and never changes its meaning; `detail` is a sentence for a person and
-never repeats what was sent. `routers.problems` turns these into RFC 9457 answers and
-into the documented responses of each route, so a refusal exists in exactly one place.
+never repeats what was sent. `schemas.problem` turns these into RFC 9457 answers and
+`routers.refusals` into the documented responses of each route, so a refusal exists in one place.
 """
 
 from collections.abc import Sequence

@@ -8,6 +8,7 @@ after another in memory, and writes everything with one statement a table.
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Executable, bindparam, insert, or_, select, update
@@ -104,19 +105,24 @@ async def _write(connection: AsyncConnection, settlement: Settlement) -> None:
     """Write what was decided, each table in one statement, referred-to rows first.
 
     Changed wallets come before opened ones: a person who closed a wallet and opened another in
-    the same batch never has two open at once, which the unique index would refuse.
+    the same batch never has two open at once, which the unique index would refuse. Rows that
+    another process may be inserting too go in one order, so that neither waits for the other.
     """
     steps: list[tuple[Any, list[dict[str, Any]]]] = [
         (_UPDATE_WALLET, settlement.changed_wallet_rows()),
-        (insert(Tables.wallets), settlement.opened_wallet_rows()),
+        (insert(Tables.wallets), _in_order(settlement.opened_wallet_rows(), "user_id")),
         (insert(Tables.transactions), settlement.transaction_rows),
         (insert(Tables.entries), settlement.entry_rows),
-        (insert(Tables.idempotency_keys), settlement.key_rows),
+        (insert(Tables.idempotency_keys), _in_order(settlement.key_rows, "principal_id", "key")),
         (_COUNT_REPLAY, settlement.replay_rows),
     ]
     for statement, rows in steps:
         if rows:
             await connection.execute(statement, rows)
+
+
+def _in_order(rows: list[dict[str, Any]], *columns: str) -> list[dict[str, Any]]:
+    return sorted(rows, key=itemgetter(*columns))
 
 
 _UPDATE_WALLET = (

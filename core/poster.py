@@ -22,6 +22,7 @@ log = structlog.get_logger(__name__)
 
 TRIES = 3
 BACKOFF_SECONDS = 0.02
+HELD_WALLET_TIMEOUT_MS = 50
 
 Settled = Answer | WalletError
 
@@ -69,9 +70,14 @@ class Poster:
         second try locks the same wallets, so it waits for the first to end, and then finds its
         keys, or not, and the keys' unique constraint rules out both.
         """
+        return await self._settle_patiently(attempts, lock_timeout_ms=None)
+
+    async def _settle_patiently(
+        self, attempts: Sequence[Attempt], *, lock_timeout_ms: int | None
+    ) -> Sequence[Settled]:
         for tries_left in reversed(range(TRIES)):
             try:
-                async with self._database.transaction() as session:
+                async with self._database.transaction(lock_timeout_ms=lock_timeout_ms) as session:
                     return await ledger.post(session, attempts)
             except Exception as error:  # noqa: BLE001 - classified below; everybody gets an answer
                 fault = classify(error)
@@ -92,5 +98,12 @@ class Poster:
         """Separate the attempt that spoils the batch from its neighbours."""
         if len(attempts) == 1:
             return [InternalError() if fault is Fault.DEFECT else Unavailable()]
+        # Who waited in vain for a held wallet once, with all the others, does not do so at each
+        # halving again.
+        timeout_ms = HELD_WALLET_TIMEOUT_MS if fault is Fault.LOCKED else None
         middle = len(attempts) // 2
-        return [*await self._settle(attempts[:middle]), *await self._settle(attempts[middle:])]
+        return [
+            settled
+            for half in (attempts[:middle], attempts[middle:])
+            for settled in await self._settle_patiently(half, lock_timeout_ms=timeout_ms)
+        ]

@@ -1,6 +1,6 @@
 """Ids taken in advance, so that rows which refer to each other can be written in one go."""
 
-from sqlalchemy import Table, text
+from sqlalchemy import Table, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 
@@ -17,6 +17,11 @@ async def reserve_ids(connection: AsyncConnection, table: Table, count: int) -> 
         statement = text("SELECT nextval(:name) FROM generate_series(1, :count)")
         rows = await connection.execute(statement, {"name": f"{table.name}_id_seq", "count": count})
         return sorted(row[0] for row in rows)
-    statement = text("SELECT seq FROM sqlite_sequence WHERE name = :name")
-    last: int = (await connection.execute(statement, {"name": table.name})).scalar() or 0
+    # The counter or the last row, whichever is ahead: making a table anew resets its counter.
+    counter = "SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = :name"
+    newest = select(func.coalesce(func.max(table.c.id), 0))
+    last = max(
+        (await connection.execute(text(counter), {"name": table.name})).scalar_one(),
+        (await connection.execute(newest)).scalar_one(),
+    )
     return list(range(last + 1, last + 1 + count))

@@ -51,12 +51,19 @@ class Database:
         self.dialect_name = self.engine.dialect.name
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncSession]:
+    async def transaction(
+        self, *, lock_timeout_ms: int | None = None
+    ) -> AsyncIterator[AsyncSession]:
         """Open the transaction of one use case; commit when the block ends, roll back if it raises.
 
+        `lock_timeout_ms` is how long to wait for a row that somebody else holds; SQLite has no
+        such rows.
         Raises what the driver raises; `db.faults.classify` says what that means.
         """
         async with AsyncSession(self.engine, expire_on_commit=False, autoflush=False) as session:
+            if lock_timeout_ms is not None and self.dialect_name == "postgresql":
+                connection = await session.connection()
+                await connection.exec_driver_sql(f"SET LOCAL lock_timeout = {lock_timeout_ms:d}")
             yield session
             await session.commit()
 

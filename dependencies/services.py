@@ -1,5 +1,6 @@
 """What one process works with: made by `main`, handed to handlers as one value."""
 
+import threading
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated
@@ -38,6 +39,8 @@ class Services:
     hasher: PasswordHasher
     tokens: AccessTokens
     sign_in_check: SignInCheck
+    # Set once the process was asked to end.
+    draining: threading.Event
 
 
 def services_of(request: Request) -> Services:

@@ -68,11 +68,6 @@ class GuardedRedis:
             self._trip(error)
             raise RedisUnavailable from None
 
-    @property
-    def answering(self) -> bool:
-        """Whether Redis answered when it was last asked."""
-        return self._open_until == 0.0 or time.monotonic() >= self._open_until
-
     async def ping(self) -> bool:
         """Ask Redis whether it is there."""
         try:

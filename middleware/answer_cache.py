@@ -16,7 +16,7 @@ from db.session import Database
 from integrations.redis import GuardedRedis, RedisUnavailable
 
 ANSWER_TTL_SECONDS: Final = 24 * 60 * 60
-# Longer than any request takes; a process that died leaves its lock for so long.
+# As long as a posting may take by default; a process that died leaves its lock for so long.
 LOCK_TTL_MILLISECONDS: Final = 10_000
 WAIT_FOR_FIRST_SECONDS: Final = 1.0
 POLL_SECONDS: Final = 0.025

@@ -92,7 +92,7 @@ def _spawn(binary: Path, port: int, environment: Mapping[str, str], sentinel: Se
     """Starts the server; it holds the lock of the data folder as an open file until it ends.
 
     A second service in this checkout gets a server that keeps nothing on disk. That loses nothing:
-    the database decides everything, and jobs are rebuilt from its outbox.
+    the database decides everything.
     """
     DATA.mkdir(parents=True, exist_ok=True)
     command = [*server_arguments(binary, port, DATA), "--logfile", str(LOG)]

@@ -24,6 +24,7 @@ def environment_for(database_url: str, redis_url: str) -> dict[str, str]:
         "RATE_LIMIT_ENABLED": "false",
         "PASSWORD_HASH_ROUNDS": "4",
         "LOG_LEVEL": "WARNING",
+        "DRAIN_SECONDS": "0",
     }
 
 

@@ -24,7 +24,7 @@ TOP = ("main", "workers", "cli", "config")
 MAY_IMPORT: dict[str, set[str]] = {
     "db": set(),
     "core": {"db"},
-    "config": {"core"},
+    "config": {"core", "db"},
     "schemas": {"core", "db"},
     "integrations": {"core"},
     "middleware": {"core", "db", "schemas", "integrations"},

@@ -149,3 +149,19 @@ def test_processes_that_start_together_agree(tmp_path: Path) -> None:
         for _ in range(4)
     ]
     assert len({process.communicate()[0] for process in processes}) == 1
+
+
+@pytest.mark.promise("settings-strict")
+@pytest.mark.parametrize("module", ["main", "workers"])
+def test_a_server_that_cannot_start_says_one_line(tmp_path: Path, module: str) -> None:
+    result = subprocess.run(
+        [sys.executable, "-c", f"import {module}"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "ENVIRONMENT": "production"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert result.stderr.count("\n") == 1
+    assert "SECRET_KEY" in result.stderr

@@ -120,6 +120,23 @@ async def test_a_hung_database_is_answered_503_and_the_process_lives(
             assert await person.balance() == 90
 
 
+async def test_sigterm_makes_it_unready_before_the_door_closes(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    with api_processes(1, database_url, redis_url, tmp_path, DRAIN_SECONDS="2") as [api]:
+        async with clients_of([api]) as [client]:
+            person = await People(client).with_wallet(0)
+            ending = asyncio.create_task(asyncio.to_thread(api.stop))
+            await asyncio.sleep(0.5)
+            ready = await client.get("/readyz")
+            still_served = await person.deposit(1)
+            await ending
+            assert (ready.status_code, ready.json()["status"]) == (503, "unavailable")
+            assert still_served.status_code == 200
+            with pytest.raises(httpx.TransportError):
+                await client.get("/livez")
+
+
 async def test_sigterm_finishes_what_is_in_flight(api: ApiProcess) -> None:
     async with clients_of([api]) as [client]:
         person = await People(client).with_wallet(0)
