@@ -7,11 +7,12 @@ JSON loosely, echoes input in its errors, and costs more time than a posting doe
 
 from collections.abc import Callable
 from typing import Any, Final
+from uuid import NAMESPACE_URL, uuid5
 
 import structlog
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -43,7 +44,7 @@ class WalletRoute(APIRoute):
         self._plan = Plan(path, endpoint, options.get("dependencies") or ())
         responses: Responses = options.get("responses") or {}
         options["responses"] = merged(responses, refusals(*self._plan.errors()))
-        options["openapi_extra"] = _openapi_extra(self._plan)
+        options["openapi_extra"] = _openapi_extra(self._plan, f"{options.get('methods')} {path}")
         super().__init__(path, endpoint, **options)
         self._adapter: TypeAdapter[Any] = TypeAdapter(self.response_model)
         self._success_status = self.status_code or 200
@@ -59,6 +60,9 @@ class WalletRoute(APIRoute):
             await self._inner_app(scope, receive, send)
         except WalletError as error:
             refusal = error
+        except ClientDisconnect:
+            # While its body was awaited: nothing was begun, and nobody is left to be answered.
+            return
         except Exception as error:  # noqa: BLE001 - a stack trace is for the log alone
             refusal = _unexpected(error)
         else:
@@ -84,12 +88,19 @@ def _unexpected(error: Exception) -> WalletError:
     return Unavailable()
 
 
-def _openapi_extra(plan: Plan) -> dict[str, Any]:
-    """Document what FastAPI cannot see in the signature: the token and the key."""
+def _openapi_extra(plan: Plan, route: str) -> dict[str, Any]:
+    """Document what FastAPI cannot see in the signature: the token and the key.
+
+    Each route shows another key: whoever tries them out one after another would otherwise be told
+    that the key was used for another request.
+    """
     extra: dict[str, Any] = {}
     if plan.caller:
         anonymous: list[dict[str, list[str]]] = [{}] if plan.caller is optional_caller else []
         extra["security"] = [*anonymous, {SECURITY_SCHEME: []}]
     if plan.key:
-        extra["parameters"] = [{**_KEY_HEADER, "required": plan.key is required_key}]
+        header = {**_KEY_HEADER, "required": plan.key is required_key}
+        if header["required"]:
+            header["example"] = str(uuid5(NAMESPACE_URL, route))
+        extra["parameters"] = [header]
     return extra

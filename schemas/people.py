@@ -3,6 +3,7 @@
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
+from pydantic.json_schema import SkipJsonSchema
 from pydantic_core import PydanticCustomError
 
 from core.people import masked_email
@@ -37,10 +38,11 @@ class SignInForm(StrictModel):
 
     username: Annotated[str, Field(min_length=1, max_length=254, examples=["jane@example.com"])]
     password: Annotated[str, Field(min_length=1, max_length=128, examples=["securepass123"])]
-    grant_type: Literal["password"] | None = None
+    # Absent or text: a form has no way to say null.
+    grant_type: Literal["password"] | SkipJsonSchema[None] = None
     scope: Annotated[str, Field(max_length=1000)] = ""
-    client_id: Annotated[str | None, Field(max_length=1000)] = None
-    client_secret: Annotated[str | None, Field(max_length=1000)] = None
+    client_id: Annotated[str, Field(max_length=1000)] = ""
+    client_secret: Annotated[str, Field(max_length=1000)] = ""
 
 
 class RefreshIn(StrictModel):

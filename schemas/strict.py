@@ -1,10 +1,13 @@
 """The types that requests are made of: strict, so that nothing is ever guessed or converted."""
 
+import re
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import (
     AfterValidator,
+    AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -17,9 +20,25 @@ from pydantic_core import PydanticCustomError
 from pydantic_core.core_schema import ValidationInfo
 
 from core.errors import InvalidAmount, InvalidCurrency
-from core.money import MAX_MINOR, Money, canonical_amount, parse_currency, parse_minor
+from core.money import (
+    CURRENCY_EXPONENTS,
+    MAX_MINOR,
+    Money,
+    canonical_amount,
+    parse_currency,
+    parse_minor,
+)
 
 MAX_ID: Final = 2**63 - 1
+EMAIL_CHARACTERS_LIMIT: Final = 254
+
+# Plain, as everywhere: pydantic alone would read `1_0`, ` 10 ` and `10.0` as ten, and `1700000000`
+# as a time.
+_WHOLE_NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,18}", re.ASCII)
+_TIME: Final = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})",
+    re.ASCII,
+)
 
 
 class JsonNumber:
@@ -64,9 +83,35 @@ def _visible(value: str) -> str:
 
 def _email(value: str) -> str:
     try:
-        return validate_email(value, check_deliverability=False).normalized
+        address = validate_email(value, check_deliverability=False).normalized
     except EmailNotValidError:
         raise PydanticCustomError("email", "must be a valid email address") from None
+    # What is stored to compare addresses has its case folded, which can triple the length.
+    if len(address.casefold()) > EMAIL_CHARACTERS_LIMIT:
+        raise PydanticCustomError("email", "must be a valid email address")
+    return address
+
+
+def _whole_number(value: str) -> int:
+    """Read a number of a query string."""
+    if _WHOLE_NUMBER.fullmatch(value) is None:
+        raise PydanticCustomError("whole_number", "must be a whole number")
+    return int(value)
+
+
+def _time_text(value: str) -> str:
+    """Refuse what RFC 3339 does not call a time."""
+    if _TIME.fullmatch(value) is None:
+        raise PydanticCustomError("time", "must be a time such as 2026-01-31T12:00:00Z")
+    return value
+
+
+def _in_utc(value: datetime) -> datetime:
+    """Refuse a time so close to the end of the calendar that UTC has no name for it."""
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("time", "must be between the years 1 and 9999 in UTC") from None
 
 
 Currency = Annotated[
@@ -75,12 +120,15 @@ Currency = Annotated[
     WithJsonSchema(
         {
             "type": "string",
-            "pattern": "^[A-Z]{3}$",
+            "enum": sorted(CURRENCY_EXPONENTS),
             "description": "An ISO 4217 code, three capital letters.",
             "examples": ["NGN"],
         }
     ),
 ]
+
+# Zeros at the end carry no value, so as many of them are accepted as the parser reads.
+_DECIMAL_PATTERN: Final = r"(0|[1-9][0-9]{0,14})(\.[0-9]{1,4}0{0,28})?$"
 
 _AMOUNT_DESCRIPTION = (
     "In major units, as a number or a decimal string without exponent; at most as many decimals "
@@ -94,7 +142,7 @@ AmountIn = Annotated[
         {
             "anyOf": [
                 {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_MINOR},
-                {"type": "string", "pattern": r"^(0|[1-9][0-9]{0,14})(\.[0-9]{1,4})?$"},
+                {"type": "string", "pattern": rf"^(?!0(\.0+)?$){_DECIMAL_PATTERN}"},
             ],
             "description": f"{_AMOUNT_DESCRIPTION} Greater than 0.",
             "examples": [700.5],
@@ -109,7 +157,7 @@ BalanceIn = Annotated[
         {
             "anyOf": [
                 {"type": "number", "minimum": 0, "maximum": MAX_MINOR},
-                {"type": "string", "pattern": r"^(0|[1-9][0-9]{0,14})(\.[0-9]{1,4})?$"},
+                {"type": "string", "pattern": f"^{_DECIMAL_PATTERN}"},
             ],
             "description": f"{_AMOUNT_DESCRIPTION} 0 or more.",
             "examples": [1000],
@@ -118,6 +166,8 @@ BalanceIn = Annotated[
 ]
 
 Id = Annotated[int, Field(ge=1, le=MAX_ID, examples=[2])]
+AsWholeNumber: Final = BeforeValidator(_whole_number)
+QueryTime = Annotated[AwareDatetime, BeforeValidator(_time_text), AfterValidator(_in_utc)]
 PersonName = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
@@ -126,7 +176,11 @@ PersonName = Annotated[
 ]
 Email = Annotated[
     str,
-    Field(max_length=254, json_schema_extra={"format": "email"}, examples=["jane@example.com"]),
+    Field(
+        max_length=EMAIL_CHARACTERS_LIMIT,
+        json_schema_extra={"format": "email"},
+        examples=["jane@example.com"],
+    ),
     AfterValidator(_email),
 ]
 

@@ -3,13 +3,14 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import SkipJsonSchema
 
 from core.commands import Moved
 from core.history import EntryType, EntryView, HistoryItem, Page, TransactionState
 from core.money import to_wire
 from core.postings import TransactionType
-from schemas.strict import Id, MoneyIn, StrictModel
+from schemas.strict import AsWholeNumber, Id, MoneyIn, QueryTime, StrictModel
 from schemas.wallets import Amount
 
 
@@ -64,20 +65,26 @@ class TransferOut(BaseModel):
 class HistoryQuery(StrictModel):
     """Which part of the history."""
 
-    # Query parameters are text, so numbers and times are read from text here.
-    model_config = ConfigDict(strict=False, populate_by_name=True)
+    # Query parameters are text, so times are read from text here.
+    model_config = ConfigDict(strict=False)
 
-    limit: Annotated[int, Field(ge=1, le=100)] = 10
-    offset: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    limit: Annotated[int, Field(ge=1, le=100), AsWholeNumber] = 10
+    offset: Annotated[int, Field(ge=0, le=1_000_000), AsWholeNumber] = 0
+    # Absent or text: a query has no way to say null.
     cursor: Annotated[
-        str | None, Field(max_length=100, description="The `next_cursor` of the previous page.")
+        str | SkipJsonSchema[None],
+        Field(max_length=100, description="The `next_cursor` of the previous page."),
     ] = None
-    type: Annotated[TransactionType | None, Field(description="Only this type.")] = None
+    type: Annotated[
+        TransactionType | SkipJsonSchema[None], Field(description="Only this type.")
+    ] = None
     since: Annotated[
-        AwareDatetime | None, Field(alias="from", description="Not before this time (RFC 3339).")
+        QueryTime | SkipJsonSchema[None],
+        Field(alias="from", description="Not before this time (RFC 3339)."),
     ] = None
     until: Annotated[
-        AwareDatetime | None, Field(alias="to", description="Not after this time (RFC 3339).")
+        QueryTime | SkipJsonSchema[None],
+        Field(alias="to", description="Not after this time (RFC 3339)."),
     ] = None
 
     def page(self) -> Page:

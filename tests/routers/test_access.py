@@ -1,0 +1,250 @@
+"""Who may do what: one table of every route and every kind of caller.
+
+The requests are generated from it, and a route without a row fails the tests.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from fastapi.routing import APIRoute
+from starlette.routing import Mount, Route
+
+from main import create_app
+from tests.conftest import settings_for
+from tests.people import PASSWORD, People, Person, sign_in
+from tests.tokens import claims_of, forged_headers, signed
+
+pytestmark = pytest.mark.promise("errors-status")
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """An owner with a wallet and a transaction, and another person who has a part in neither."""
+
+    owner: Person
+    another: Person
+    transaction_id: int
+
+
+Details = Callable[[Scene], Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A route, what is sent to it, and the status each caller gets.
+
+    `forged` is for whoever sends a token that is not (any longer) valid: 401 wherever a token is
+    looked at. `details` are more arguments of the request.
+    """
+
+    route: str
+    nobody: int
+    forged: int
+    owner: int
+    another: int
+    path: str = ""
+    details: Details = field(default=lambda _scene: {})
+
+    def __str__(self) -> str:
+        return self.route
+
+
+def _money(**more: Any) -> Details:
+    def details(scene: Scene) -> Mapping[str, Any]:
+        body = {"amount": 1, "currency": "NGN", **more}
+        if "to_account_id" in body:
+            # Somebody else's wallet than either caller's would do as well; this one is at hand.
+            body["to_account_id"] = scene.another.wallet_id
+        return {"json": body, "headers": {"X-Idempotency-Key": str(uuid4())}}
+
+    return details
+
+
+def _signing_up(_scene: Scene) -> Mapping[str, Any]:
+    email = f"{uuid4().hex}@example.com"
+    names = {"first_name": "Jane", "last_name": "Doe"}
+    return {"json": {**names, "email": email, "password": PASSWORD}}
+
+
+def _signing_in(scene: Scene) -> Mapping[str, Any]:
+    return {"data": {"username": scene.owner.email, "password": PASSWORD}}
+
+
+def _private(route: str, owner: int, another: int, details: Details | None = None) -> Row:
+    """A route that asks who calls."""
+    return Row(route, 401, 401, owner, another, details=details or (lambda _scene: {}))
+
+
+def _open(route: str, status: int, details: Details | None = None, path: str = "") -> Row:
+    """A route that does not look at tokens, so that a wrong one does no harm."""
+    sent = details or (lambda _scene: {})
+    return Row(route, status, status, status, status, path=path, details=sent)
+
+
+TABLE = (
+    # Movements: each caller moves their own money.
+    _private("PATCH /transaction/deposit", 200, 200, _money()),
+    _private("PATCH /transaction/withdraw", 200, 200, _money()),
+    # To the wallet of `another`: for them that is their own.
+    _private("PATCH /transaction/transfer", 200, 422, _money(to_account_id=0)),
+    _private("GET /transaction/history", 200, 200),
+    _private("GET /transaction/{transaction_id}/ledger", 200, 404),
+    # Both have a wallet, with money in it.
+    _private("POST /wallet", 409, 409, lambda _scene: {"json": {"currency": "NGN"}}),
+    _private("GET /wallet", 200, 200),
+    _private("DELETE /wallet", 409, 409),
+    _private("GET /users/me", 200, 200),
+    # Needs no token, but one that is sent must be right.
+    Row("GET /users/{user_id}", nobody=200, forged=401, owner=200, another=200),
+    _open("POST /signup", 201, _signing_up),
+    _open("POST /token", 200, _signing_in),
+    # A refresh token speaks for itself; this one is nobody's.
+    _open("POST /token/refresh", 401, lambda _scene: {"json": {"refresh_token": "unknown"}}),
+    _private("POST /logout", 204, 204),
+    _open("GET /", 200),
+    _open("GET /livez", 200),
+    _open("GET /readyz", 200),
+    _open("GET /docs", 200),
+    _open("GET /redoc", 200),
+    _open("GET /openapi.json", 200),
+    _open("GET /assets", 200, path="/assets/swagger-ui.css"),
+)
+
+
+def test_every_route_has_a_row() -> None:
+    app = create_app(settings_for("sqlite:///unused.db"))
+    routes = set()
+    for route in app.router.routes:
+        if isinstance(route, Mount):
+            routes.add(f"GET {route.path}")
+        else:
+            assert isinstance(route, (APIRoute, Route)), f"{route!r}: is it in the table?"
+            routes |= {f"{method} {route.path}" for method in (route.methods or set()) - {"HEAD"}}
+    documented = {
+        f"{method.upper()} {path}"
+        for path, operations in app.openapi()["paths"].items()
+        for method in operations
+    }
+
+    assert routes == {row.route for row in TABLE}
+    assert documented <= routes
+
+
+@pytest.fixture(scope="module")
+async def scene(client: httpx.AsyncClient) -> Scene:
+    people = People(client)
+    owner, another = await people.with_wallet(1000), await people.with_wallet(1000)
+    deposit = await owner.deposit(10)
+    return Scene(owner, another, deposit.json()["transaction_id"])
+
+
+@pytest.mark.parametrize("row", TABLE, ids=str)
+async def test_nobody(row: Row, scene: Scene) -> None:
+    response = await send(row, scene, [])
+
+    assert response.status_code == row.nobody, response.text
+
+
+@pytest.mark.parametrize("who", ["owner", "another"])
+@pytest.mark.parametrize("row", TABLE, ids=str)
+async def test_people(row: Row, scene: Scene, who: str) -> None:
+    person: Person = getattr(scene, who)
+    # Signed in anew: one of the routes ends the sign-in.
+    token = (await sign_in(person.client, person.email))["access_token"]
+    response = await send(row, scene, [f"Bearer {token}"])
+
+    assert response.status_code == getattr(row, who), response.text
+
+
+@pytest.fixture(scope="module")
+async def forged(scene: Scene) -> Mapping[str, list[str]]:
+    return await forged_headers(scene.owner)
+
+
+@pytest.mark.parametrize("row", TABLE, ids=str)
+async def test_tokens_that_are_not_valid(
+    row: Row, scene: Scene, forged: Mapping[str, list[str]]
+) -> None:
+    wrong = {}
+    for name, headers in forged.items():
+        response = await send(row, scene, headers)
+        if response.status_code != row.forged:
+            wrong[name] = f"{response.status_code} {response.text[:200]}"
+        elif row.forged == 401 and row.nobody != 401:
+            assert response.json()["code"] == "unauthenticated"
+
+    assert wrong == {}
+
+
+async def test_the_forged_tokens_differ_from_a_valid_one_only_where_they_say(scene: Scene) -> None:
+    token = signed(await claims_of(scene.owner))
+    response = await scene.owner.client.get(
+        "/users/me", headers={"Authorization": f"bearer {token}"}
+    )
+
+    assert response.status_code == 200
+
+
+async def test_what_is_refused_to_nobody_says_how_to_sign_in(scene: Scene) -> None:
+    response = await scene.owner.client.get("/wallet")
+
+    assert response.headers["WWW-Authenticate"] == "Bearer"
+    assert response.json()["code"] == "unauthenticated"
+
+
+@pytest.mark.promise("ledger")
+async def test_a_transaction_is_shown_to_its_parties_alone(people: People) -> None:
+    sender = await people.with_wallet(100)
+    receiver = await people.with_wallet(7)
+    stranger = await people.with_wallet(100)
+    sent = (await sender.transfer(receiver.wallet_id, 40)).json()
+    failed = await sender.transfer(receiver.wallet_id, 1000)
+    assert failed.status_code == 402
+    attempt = (await sender.history())[0]
+    assert attempt["state"] == "FAILED"
+
+    path = f"/transaction/{sent['transaction_id']}/ledger"
+    snapshots = {
+        name: [entry["balance_snapshot"] for entry in (await person.get(path)).json()]
+        for name, person in {"sender": sender, "receiver": receiver}.items()
+    }
+    assert snapshots == {"sender": [60, None], "receiver": [None, 47]}
+    refused = await stranger.get(path)
+    unknown = await stranger.get(f"/transaction/{2**62}/ledger")
+    assert refused.status_code == unknown.status_code == 404
+    same = {"request_id": None}
+    assert refused.json() | same == unknown.json() | same
+    # Nor does the receiver learn of what the sender could not afford.
+    hidden = await receiver.get(f"/transaction/{attempt['id']}/ledger")
+    assert hidden.status_code == 404
+    assert attempt["id"] not in [item["id"] for item in await receiver.history()]
+    assert await stranger.history(type="transfer") == []
+
+
+@pytest.mark.promise("users-other")
+async def test_an_email_is_shown_in_full_to_its_owner_alone(scene: Scene) -> None:
+    owner, path = scene.owner, f"/users/{scene.owner.id}"
+    masked = f"{owner.email[0]}***@example.com"
+
+    assert (await owner.get(path)).json()["email"] == owner.email
+    assert (await scene.another.get(path)).json()["email"] == masked
+    assert (await owner.client.get(path)).json()["email"] == masked
+
+
+async def send(row: Row, scene: Scene, authorizations: list[str]) -> httpx.Response:
+    """Send a row's request with these Authorization headers."""
+    method, _, template = row.route.partition(" ")
+    path = (row.path or template).format(
+        transaction_id=scene.transaction_id, user_id=scene.owner.id
+    )
+    details = dict(row.details(scene))
+    # Latin-1, as HTTP has it: one of the forged tokens is not ASCII.
+    headers = [(b"authorization", value.encode("latin-1")) for value in authorizations]
+    headers += [
+        (name.encode(), value.encode()) for name, value in details.pop("headers", {}).items()
+    ]
+    return await scene.owner.client.request(method, path, headers=headers, **details)

@@ -1,0 +1,249 @@
+"""Schemathesis against the running service: nothing it tries gets an answer that the OpenAPI
+document does not announce, and nothing that the document forbids is accepted.
+"""
+
+import itertools
+import json
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import httpx
+import pytest
+import schemathesis
+from schemathesis.config import SchemathesisConfig
+from schemathesis.core.failures import Failure
+from schemathesis.core.parameters import ParameterLocation
+from schemathesis.core.transport import Response
+from schemathesis.engine import events, from_schema
+from schemathesis.generation.case import Case
+from schemathesis.hooks import GLOBAL_HOOK_DISPATCHER, HookContext
+from schemathesis.openapi.checks import RejectedPositiveData
+from schemathesis.schemas import BaseSchema
+
+from tests.conftest import SECRET_KEY, migrate, sqlite_url
+from tests.people import People
+from tests.processes import ApiProcess
+
+CASES_AT_LEAST: Final = 2000
+# A limit for a busy machine: what is left then is not tried.
+SECONDS_AT_MOST: Final = 60
+
+# A request that the document calls valid may be refused for what only the service knows:
+# balances, wallets, keys and cursors.
+BUSINESS_CODES: Final = {
+    "insufficient_funds",
+    "currency_mismatch",
+    "self_transfer",
+    "balance_limit_exceeded",
+    "cursor_invalid",
+}
+# Or by rules that JSON Schema has no words for: decimals that depend on another field, numbers
+# written with an exponent (to JSON Schema 1e2 is 100) or as -0, ids written as 1.0, domains that
+# exist in examples only, names of spaces alone, the list of common passwords.
+BEYOND_JSON_SCHEMA: Final[Mapping[str, tuple[str, ...]]] = {
+    "amount": ("must have at most", "must be at most", "must be a plain decimal"),
+    "balance": ("must have at most", "must be at most", "must be a plain decimal"),
+    "to_account_id": ("input should be a valid integer",),
+    "email": ("must be a valid email address",),
+    "first_name": ("string should have at least 1", "must not contain control"),
+    "last_name": ("string should have at least 1", "must not contain control"),
+    "password": ("is one of the most common passwords",),
+}
+
+
+@dataclass(slots=True)
+class Findings:
+    """What a run found, and with which statuses each operation answered."""
+
+    failures: list[str] = field(default_factory=list)
+    statuses: dict[str, Counter[int]] = field(default_factory=dict)
+
+    @property
+    def cases(self) -> int:
+        """How many requests were generated."""
+        return sum(counter.total() for counter in self.statuses.values())
+
+    @property
+    def never_successful(self) -> set[str]:
+        """The operations that refused everything, so that little was tried of them."""
+        return {
+            operation
+            for operation, statuses in self.statuses.items()
+            if not any(200 <= status < 300 for status in statuses)
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Fuzzed:
+    """A service to send anything to, and the tokens of people with a full wallet, an empty one,
+    and none.
+    """
+
+    url: str
+    rich: str
+    closing: str
+    leaving: str
+
+
+@pytest.fixture(scope="module")
+async def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fuzzed]:
+    """The service in a process of its own, on SQLite, without Redis and limits."""
+    folder = tmp_path_factory.mktemp("fuzzed")
+    url = sqlite_url(folder)
+    await migrate(url)
+    environment = {
+        "DATABASE_URL": url,
+        "REDIS_URL": "redis://127.0.0.1:1",
+        "SECRET_KEY": SECRET_KEY,
+        "PASSWORD_HASH_ROUNDS": "4",
+        "RATE_LIMIT_ENABLED": "false",
+        "LOG_LEVEL": "ERROR",
+    }
+    with ApiProcess(environment, log_path=folder / "api.log") as api:
+        async with httpx.AsyncClient(base_url=api.url) as client:
+            people = People(client)
+            # Rich enough to begin with, but not for long. The second wallet is the one that the
+            # document's example pays into.
+            rich, _ = await people.with_wallet(20_000), await people.with_wallet(0)
+            closing, leaving = await people.with_wallet(0), await people.sign_up()
+        yield Fuzzed(api.url, rich.access_token, closing.access_token, leaving.access_token)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def hooks() -> Iterator[None]:
+    """What schemathesis asks before each request and about each finding."""
+    numbers = itertools.count(1)
+
+    @schemathesis.hook
+    def before_call(context: HookContext, case: Case[Any], kwargs: dict[str, Any]) -> None:
+        """Let more requests get as far as the ledger, without making one acceptable."""
+        meta, number = case.meta, next(numbers)
+        if meta is None:
+            return
+        if "X-Idempotency-Key" in case.headers and not meta.is_negative_at(
+            ParameterLocation.HEADER
+        ):
+            # Each is an intention of its own; most would repeat the key of the example.
+            case.headers["X-Idempotency-Key"] = f"intention-{number}"
+        body, negative = case.body, meta.is_negative_at(ParameterLocation.BODY)
+        if isinstance(body, dict) and "currency" in body and not negative and number % 4:
+            # Of 170 currencies, chosen evenly, one is that of the wallets.
+            body["currency"] = "NGN"
+
+    @schemathesis.hook
+    def filter_failure(
+        context: HookContext, failure: Failure, case: Case[Any], response: Response
+    ) -> bool:
+        """Keep a finding unless a valid request was rightly refused."""
+        return not (isinstance(failure, RejectedPositiveData) and _is_rightly_refused(response))
+
+    yield
+    for hook in (before_call, filter_failure):
+        GLOBAL_HOOK_DISPATCHER.unregister(hook)
+
+
+def test_everything_but_signing_out(fuzzed: Fuzzed) -> None:
+    findings = explore(fuzzed.url, fuzzed.rich, excluded="/logout", examples=80)
+
+    assert findings.failures == []
+    assert findings.cases >= CASES_AT_LEAST
+    # Their wallet is open and full; their refresh token is nobody's guess.
+    assert findings.never_successful <= {"POST /wallet", "DELETE /wallet", "POST /token/refresh"}
+
+
+def test_closing_and_opening_wallets(fuzzed: Fuzzed) -> None:
+    findings = explore(fuzzed.url, fuzzed.closing, included="/wallet", examples=30)
+
+    assert findings.failures == []
+    assert findings.never_successful == set()
+
+
+def test_signing_out(fuzzed: Fuzzed) -> None:
+    # By itself, with a sign-in of its own: it succeeds once.
+    findings = explore(fuzzed.url, fuzzed.leaving, included="/logout", examples=10)
+
+    assert findings.failures == []
+    assert findings.never_successful == set()
+
+
+def explore(
+    url: str, token: str, *, examples: int, included: str | None = None, excluded: str | None = None
+) -> Findings:
+    """Let schemathesis try the operations, all phases and all checks, as one person."""
+    document = httpx.get(f"{url}/openapi.json").json()
+    # On the wire it is the same, but only this kind is tried without a token and with a wrong one.
+    document["components"]["securitySchemes"]["person"] = {"type": "http", "scheme": "bearer"}
+    configuration = {"base-url": url, **_configuration(token, examples)}
+    schema: BaseSchema = schemathesis.openapi.from_dict(
+        document, config=SchemathesisConfig.from_dict(configuration)
+    )
+    if included is not None:
+        schema = schema.include(path=included)
+    if excluded is not None:
+        schema = schema.exclude(path=excluded)
+    findings = Findings()
+    deadline = time.monotonic() + SECONDS_AT_MOST
+    stream = from_schema(schema).execute()
+    for event in stream:
+        # Not by its own `max-time`: given one, it goes on trying until that is used up.
+        if time.monotonic() > deadline:
+            stream.stop()
+        if isinstance(event, events.ScenarioFinished):
+            _collect(event, findings)
+        elif isinstance(event, (events.NonFatalError, events.FatalError)):
+            findings.failures.append(str(event))
+    return findings
+
+
+def _configuration(token: str, examples: int) -> dict[str, Any]:
+    return {
+        # The same requests on every run: whoever breaks the contract learns it then and there.
+        "seed": 1,
+        "headers": {"Authorization": f"Bearer {token}"},
+        "generation": {
+            "max-examples": examples,
+            "deterministic": True,
+            "database": "none",
+            # NUL is well-formed JSON, but no database stores it: refused as malformed.
+            "allow-x00": False,
+        },
+        "cache": {"enabled": False},
+        "continue-on-failure": True,
+        # Added to the check's own: too little money. The codes of 422 are judged one by one below.
+        "checks": {
+            "positive_data_acceptance": {
+                "expected-statuses": ["2xx", "401", "402", "403", "404", "409"]
+            }
+        },
+    }
+
+
+def _is_rightly_refused(response: Response) -> bool:
+    if response.status_code != 422:
+        return False
+    problem = json.loads(response.content)
+    if problem["code"] in BUSINESS_CODES:
+        return True
+    return all(
+        error["message"].startswith(BEYOND_JSON_SCHEMA.get(error["field"], ()))
+        for error in problem["errors"]
+    )
+
+
+def _collect(event: events.ScenarioFinished, findings: Findings) -> None:
+    recorder = event.recorder
+    for case_id, node in recorder.cases.items():
+        counter = findings.statuses.setdefault(node.value.operation.label, Counter())
+        interaction = recorder.interactions.get(case_id)
+        response = interaction.response if interaction else None
+        counter[response.status_code if response else 0] += 1
+        for check in recorder.checks.get(case_id, []):
+            if check.failure_info is not None:
+                failure = check.failure_info.failure
+                answer = response.content.decode(errors="replace") if response else ""
+                request = check.failure_info.code_sample
+                lines = (check.name, failure.operation, failure.message, request, answer[:500])
+                findings.failures.append("\n".join(map(str, lines)))
