@@ -103,6 +103,17 @@ def unfreeze(number: Annotated[str, typer.Argument(help="The wallet's number.")]
 
 
 @app.command()
+def outbox(
+    resend: Annotated[bool, typer.Option("--resend", help="Send those given up again.")] = False,
+) -> None:
+    """List the receipts that could not be sent; exits with 1 if there are any."""
+    from operations import outbox as receipts
+
+    settings = _settings()
+    raise typer.Exit(receipts.resend(settings) if resend else receipts.show(settings))
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     with (ROOT / "pyproject.toml").open("rb") as file:

@@ -142,6 +142,8 @@ class Settings(BaseSettings):
 
     brevo_api_key: SecretStr = SecretStr("")
     brevo_base_url: str = "https://api.brevo.com/v3"
+    # Where mails go as .eml files while there is no BREVO_API_KEY.
+    mail_folder: str = "mail"
     sender_mail: str = "no-reply@example.com"
     sender_name: str = "Wallet"
 

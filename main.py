@@ -36,6 +36,8 @@ from schemas.problem import problem_response
 
 log = structlog.get_logger(__name__)
 
+KEY_HEADERS = ("X-Idempotency-Key", "Idempotency-Key")
+
 
 def create_app(settings: Settings) -> FastAPI:
     """Return the application for these settings; its lifespan opens and closes what it needs."""
@@ -140,7 +142,7 @@ def add_middleware(app: FastAPI, settings: Settings) -> None:
             CORSMiddleware,
             allow_origins=settings.allowed_origins,
             allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "X-Idempotency-Key", "X-Request-ID"],
+            allow_headers=["Authorization", "Content-Type", *KEY_HEADERS, "X-Request-ID"],
             expose_headers=[
                 "X-Request-ID",
                 "X-Cache-Lookup",
@@ -175,7 +177,8 @@ def _methods_at(app: FastAPI, path: str) -> list[str]:
     for route in app.router.routes:
         if isinstance(route, Route) and route.path_regex.match(path):
             methods |= route.methods or set()
-    return sorted(methods)
+    # What is mounted are files, to be read only.
+    return sorted(methods or {"GET", "HEAD"})
 
 
 def _rate_limits(settings: Settings) -> RateLimits | None:

@@ -1,34 +1,40 @@
 """The background workers: `dramatiq workers`. Owns the broker and the actors.
 
-What must follow a payment is never enqueued from a request: it is written with the money and handed
-over from there. What stands here may be lost with Redis and simply be asked for again.
+What must follow a payment is never enqueued from a request: it is written with the money, and
+`operations.relay`, which runs here, hands it over. What stands in Redis may be lost at any time.
 """
 
 from datetime import UTC, datetime
+from functools import cache
 
 import dramatiq
 import structlog
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import AsyncIO
 
-from config import Settings, load_settings_or_exit
+from config import load_settings_or_exit
 from core.sign_ins import delete_expired
 from db.session import Database
+from operations.courier import Courier, make_courier
 from operations.logs import configure_logs
+from operations.relay import Relay
+
+RECEIPTS_QUEUE = "receipts"
 
 log = structlog.get_logger(__name__)
 
-
-def make_broker(settings: Settings) -> RedisBroker:
-    """Return the broker on the service's Redis, able to run async actors."""
-    broker = RedisBroker(url=settings.redis_url)  # type: ignore[no-untyped-call]  # dramatiq's
-    broker.add_middleware(AsyncIO())
-    return broker
-
-
 settings = load_settings_or_exit()
 configure_logs(level=settings.effective_log_level, as_json=settings.in_production)
-dramatiq.set_broker(make_broker(settings))
+broker = RedisBroker(url=settings.redis_url)  # type: ignore[no-untyped-call]  # dramatiq's
+broker.add_middleware(AsyncIO())
+dramatiq.set_broker(broker)
+
+
+# Not retried by Dramatiq: the outbox knows how often a receipt was tried, also when Redis forgot.
+@dramatiq.actor(queue_name=RECEIPTS_QUEUE, max_retries=0, time_limit=60_000)
+async def mail_receipt(receipt_id: int) -> None:
+    """Send one receipt of the outbox, if it was not sent yet."""
+    await courier().deliver(receipt_id)
 
 
 @dramatiq.actor(max_retries=5, min_backoff=1_000, max_backoff=60_000, time_limit=60_000)
@@ -40,3 +46,12 @@ async def delete_expired_tokens() -> None:
     finally:
         await database.close()
     log.info("expired_sign_ins_deleted", count=deleted)
+
+
+@cache
+def courier() -> Courier:
+    """Return this process's courier; made on first use, on the loop that runs the actors."""
+    return make_courier(settings)
+
+
+broker.add_middleware(Relay(settings.database_options, RECEIPTS_QUEUE, mail_receipt.message))

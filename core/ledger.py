@@ -1,4 +1,5 @@
-"""The only writer of wallets' balances, transactions, entries and idempotency keys.
+"""The only writer of wallets' balances, transactions, entries and idempotency keys, and of what
+must follow them.
 
 `post` settles a batch of attempts inside a transaction that the caller opened and will commit. It
 locks the wallets in id order, reads the known keys, lets `core.settlement` decide one attempt
@@ -114,6 +115,7 @@ async def _write(connection: AsyncConnection, settlement: Settlement) -> None:
         (insert(Tables.transactions), settlement.transaction_rows),
         (insert(Tables.entries), settlement.entry_rows),
         (insert(Tables.idempotency_keys), _in_order(settlement.key_rows, "principal_id", "key")),
+        (insert(Tables.outbox), settlement.outbox_rows),
         (_COUNT_REPLAY, settlement.replay_rows),
     ]
     for statement, rows in steps:

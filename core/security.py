@@ -22,6 +22,7 @@ AUDIENCE: Final = "wallet-api"
 ISSUER: Final = "wallet"
 VERIFIED_TOKENS_LIMIT: Final = 10_000
 TOKEN_CHARACTERS_LIMIT: Final = 2048
+ID_DIGITS_LIMIT: Final = 18
 
 # Hashing takes a core for a fifth of a second: two at a time leave the rest of the service alive,
 # and a queue longer than this would not be answered before people give up.
@@ -138,9 +139,16 @@ class AccessTokens:
                 issuer=ISSUER,
                 options={f"require_{name}": True for name in required},
             )
-            return Claims(int(claims["sub"]), int(claims["sid"]), int(claims["exp"]))
+            return Claims(_read_id(claims["sub"]), _read_id(claims["sid"]), int(claims["exp"]))
         except (JWTError, KeyError, ValueError, TypeError):
             raise Unauthenticated from None
+
+
+def _read_id(text: object) -> int:
+    """Read an id as we write it: one that no row can have would fail the query for everyone."""
+    if not isinstance(text, str) or not text.isdecimal() or len(text) > ID_DIGITS_LIMIT:
+        raise ValueError("not an id of ours")
+    return int(text)
 
 
 def make_refresh_token() -> str:

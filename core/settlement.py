@@ -67,6 +67,7 @@ class Settlement:
         self.transaction_rows: list[Row] = []
         self.entry_rows: list[Row] = []
         self.key_rows: list[Row] = []
+        self.outbox_rows: list[Row] = []
         self.replay_rows: list[Row] = []
         self._book = book
         self._remembered = dict(remembered)
@@ -199,7 +200,9 @@ class Settlement:
         self._book.apply(posting)
         for side in (posting.debit, posting.credit):
             if side.wallet_id is not None:
-                self._changed[side.wallet_id] = self._book.get(side.wallet_id)
+                account = self._book.get(side.wallet_id)
+                self._changed[account.id] = account
+                self._promise_receipt(transaction_id, account)
         wallet_id = posting.movement.wallet_id
         return Moved(
             transaction_id=transaction_id,
@@ -207,6 +210,20 @@ class Settlement:
             counterparty_wallet_id=posting.movement.counterparty_wallet_id,
             money=money,
             balance_minor=self._book.get(wallet_id).balance_minor,
+        )
+
+    def _promise_receipt(self, transaction_id: int, account: Account) -> None:
+        """Write down that the owner must be told; a system account has nobody to tell."""
+        if account.user_id is None:
+            return
+        self.outbox_rows.append(
+            {
+                "transaction_id": transaction_id,
+                "user_id": account.user_id,
+                "created_at": self._now,
+                "due_at": self._now,
+                "attempts": 0,
+            }
         )
 
     def _entry_row(self, transaction_id: int, entry_type: str, side: Side, money: Money) -> Row:

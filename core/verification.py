@@ -231,6 +231,19 @@ WHERE user_id IS NOT NULL AND (users.id IS NULL OR may_go_negative)
 ORDER BY wallets.id LIMIT :limit
 """
 
+# Movements from before there was an outbox have none.
+_RECEIPTS_PROMISED: Final = """
+SELECT transactions.id AS transaction_id, wallets.user_id
+FROM transactions
+JOIN entries ON entries.transaction_id = transactions.id
+JOIN wallets ON wallets.id = entries.wallet_id
+LEFT JOIN outbox
+    ON outbox.transaction_id = transactions.id AND outbox.user_id = wallets.user_id
+WHERE transactions.state = 'SUCCESS' AND wallets.user_id IS NOT NULL AND outbox.id IS NULL
+    AND transactions.id >= (SELECT MIN(transaction_id) FROM outbox)
+ORDER BY 1, 2 LIMIT :limit
+"""
+
 RULES: Final = (
     Rule(
         name="paired",
@@ -272,6 +285,11 @@ RULES: Final = (
         name="one_key",
         promise="Every movement was made under exactly one idempotency key.",
         query=_ONE_KEY,
+    ),
+    Rule(
+        name="receipts_promised",
+        promise="Each person whose wallet a movement changed has a receipt in the outbox.",
+        query=_RECEIPTS_PROMISED,
     ),
     Rule(name="closed_empty", promise="A closed wallet is empty.", query=_CLOSED_EMPTY),
     Rule(

@@ -248,6 +248,36 @@ class IdempotencyKey(SQLModel, table=True):
     created_at: datetime = _column(UtcDateTime)
 
 
+class OutboxItem(SQLModel, table=True):
+    """One receipt that must be sent; written with the money, done when the worker has sent it.
+
+    Nobody looks at it before `due_at`: handing it over puts that off, and so does a failure.
+    """
+
+    __tablename__ = "outbox"
+    __table_args__ = (
+        UniqueConstraint("transaction_id", "user_id"),
+        CheckConstraint("done_at IS NULL OR dead_at IS NULL", name="done_or_dead"),
+        Index(
+            "ix_outbox_open_due_at",
+            "due_at",
+            postgresql_where=text("done_at IS NULL AND dead_at IS NULL"),
+            sqlite_where=text("done_at IS NULL AND dead_at IS NULL"),
+        ),
+        _NEVER_REUSE_IDS,
+    )
+
+    id: int = _key()
+    transaction_id: int = _reference("transactions.id")
+    user_id: int = _reference("users.id")
+    created_at: datetime = _column(UtcDateTime)
+    due_at: datetime = _column(UtcDateTime)
+    attempts: int = _column(Integer, default=0)
+    last_error: str | None = _column(String(200), default=None)
+    done_at: datetime | None = _column(UtcDateTime, default=None)
+    dead_at: datetime | None = _column(UtcDateTime, default=None)
+
+
 def table(model: type[SQLModel]) -> Table:
     """Return the Core table of a model, for statements over many rows."""
     return cast(Table, cast(Any, model).__table__)
@@ -263,3 +293,4 @@ class Tables:
     transactions: ClassVar[Table] = table(Transaction)
     entries: ClassVar[Table] = table(Entry)
     idempotency_keys: ClassVar[Table] = table(IdempotencyKey)
+    outbox: ClassVar[Table] = table(OutboxItem)

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.commands import Answer
 from middleware.answer_cache import AnswerCache, KeyedRequest
-from schemas.problem import PROBLEM_MEDIA_TYPE
+from schemas.problem import NO_STORE, PROBLEM_MEDIA_TYPE
 
 FRESH: Final = "MISS"
 FROM_DATABASE: Final = "DB"
@@ -55,7 +55,7 @@ class IdempotencyMiddleware:
 
 def answer_response(answer: Answer, lookup: str) -> Response:
     """Return the response for an answer; `lookup` tells where it was found."""
-    headers = {"X-Cache-Lookup": lookup}
+    headers = NO_STORE | {"X-Cache-Lookup": lookup}
     if answer.replayed:
         headers["Idempotency-Replayed"] = "true"
     refused = answer.status >= _FIRST_REFUSAL_STATUS

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Final
 
 from sqlalchemy.engine import make_url
@@ -10,7 +11,7 @@ from sqlalchemy.engine import make_url
 from config import Settings
 from db.faults import Fault, classify
 from db.schema import SchemaOutdated, check_schema
-from db.session import Database, DatabaseOptions
+from db.session import Database
 
 NOT_READY_EXIT_CODE: Final = 3
 
@@ -29,16 +30,10 @@ async def open_database(
     outdated.
     """
     _check_file(settings.database_url)
-    database = Database(
-        DatabaseOptions(
-            url=settings.database_url,
-            pool_size=settings.database_pool_size,
-            pool_timeout_seconds=settings.database_pool_timeout_seconds,
-            command_timeout_seconds=command_timeout_seconds
-            or settings.database_command_timeout_seconds,
-            pgbouncer=settings.database_pgbouncer,
-        )
-    )
+    options = settings.database_options
+    if command_timeout_seconds is not None:
+        options = replace(options, command_timeout_seconds=command_timeout_seconds)
+    database = Database(options)
     try:
         await _check(database)
         yield database

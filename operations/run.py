@@ -20,7 +20,7 @@ from operations.sentinel import Sentinel
 DEFAULT_PORT = 8000
 READY_SECONDS = 60
 POLL_SECONDS = 0.1
-WORKER_COMMAND = ["-m", "dramatiq", "workers", "--processes", "1", "--threads", "2"]
+WORKER_COMMAND = ["-m", "dramatiq", "workers", "--processes", "1", "--threads", "8"]
 LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared with, not bound to
 
 

@@ -23,7 +23,7 @@ from dependencies.caller import optional_caller
 from middleware.idempotency import IdempotencyMiddleware
 from routers.plan import Plan
 from routers.refusals import Responses, merged, refusals
-from schemas.problem import problem_response
+from schemas.problem import NO_STORE, problem_response
 
 log = structlog.get_logger(__name__)
 
@@ -76,6 +76,7 @@ class WalletRoute(APIRoute):
                 self._adapter.dump_json(result, by_alias=True),
                 status_code=self._success_status,
                 media_type="application/json",
+                headers=NO_STORE,
             )
         await result(scope, receive, send)
 

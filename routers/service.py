@@ -1,16 +1,18 @@
 """The pages of the service itself: is it alive, is it ready, and its documentation."""
 
+from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from fastapi import APIRouter
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
+from core.outbox import oldest_open
 from db.schema import SchemaOutdated, check_schema
 from dependencies.services import Services, ServicesDep
 from routers.route import WalletRoute
@@ -43,6 +45,9 @@ class Readiness(BaseModel):
     status: Literal["ready", "unavailable"]
     database: State | Literal["outdated"]
     redis: State
+    outbox_age_seconds: Annotated[
+        int | None, Field(description="How long the oldest receipt waits; null if none does.")
+    ]
 
 
 class Welcome(Alive):
@@ -129,8 +134,11 @@ def documentation_assets() -> StaticFiles:
 
 async def _readiness(services: Services) -> Readiness:
     database: State | Literal["outdated"] = "up"
+    oldest: datetime | None = None
     try:
         await check_schema(services.database)
+        async with services.database.reading() as session:
+            oldest = await oldest_open(session)
     except SchemaOutdated:
         database = "outdated"
     except Exception:  # noqa: BLE001 - whatever is wrong with it, it is not up
@@ -140,4 +148,5 @@ async def _readiness(services: Services) -> Readiness:
         status="ready" if ready else "unavailable",
         database=database,
         redis="up" if await services.redis.ping() else "down",
+        outbox_age_seconds=int((datetime.now(UTC) - oldest).total_seconds()) if oldest else None,
     )

@@ -10,6 +10,9 @@ from core.errors import WalletError
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 
+# Tokens and balances are for whoever asked, now: RFC 6749, section 5.1, and good manners.
+NO_STORE = {"Cache-Control": "no-store"}
+
 
 class ProblemField(BaseModel):
     """One field that could not be accepted."""
@@ -56,7 +59,7 @@ def problem_response(
     error: WalletError, request_id: str, headers: dict[str, str] | None = None
 ) -> Response:
     """Return the response that tells of a refusal."""
-    sent = dict(headers or {})
+    sent = NO_STORE | (headers or {})
     if error.retry_after_seconds is not None:
         sent["Retry-After"] = str(error.retry_after_seconds)
     if error.status == 401:

@@ -75,8 +75,8 @@ def _currency(value: str) -> str:
 
 
 def _visible(value: str) -> str:
-    """Refuse names that a log line or a mail could not show."""
-    if not value.isprintable():
+    """Refuse names that a log line or a mail could not show; Persian and Hindi need the joiners."""
+    if not value.replace("\u200c", "").replace("\u200d", "").isprintable():
         raise PydanticCustomError("not_printable", "must not contain control characters")
     return value
 

@@ -34,6 +34,7 @@ class Forgery:
     entry_amount: int = 100
     sides: Sides = ()
     keys: int = 1
+    has_receipts: bool = True
 
 
 class Forger:
@@ -116,6 +117,14 @@ class Forger:
         transaction_id: int = rows.scalar_one()
         for entry_type, wallet_id, currency in forgery.sides:
             await self.enter(transaction_id, entry_type, wallet_id, currency, forgery.entry_amount)
+        if forgery.has_receipts:
+            await self.execute(
+                "INSERT INTO outbox (transaction_id, user_id, created_at, due_at, attempts)"
+                " SELECT DISTINCT transaction_id, user_id, wallets.created_at,"
+                " wallets.created_at, 0 FROM entries JOIN wallets ON wallets.id = wallet_id"
+                " WHERE transaction_id = :id AND user_id IS NOT NULL",
+                id=transaction_id,
+            )
         for _ in range(forgery.keys):
             await self.connection.execute(
                 insert(Tables.idempotency_keys), self._key(transaction_id)

@@ -55,6 +55,8 @@ def test_a_token_says_who_and_which_sign_in() -> None:
         forged(aud="other"),
         forged(exp=int(time.time()) - 1),
         forged(sub="one"),
+        forged(sid=str(2**63)),
+        forged(sub="-1"),
         forged(secret="another-secret-of-at-least-32-bytes!"),
         forged(algorithm="HS512"),
         without_signature("none"),

@@ -66,7 +66,7 @@ async def test_what_the_ledger_wrote_keeps_every_rule(books: Books) -> None:
     results = [result async for result in verify_rules(books.database)]
 
     assert [result.rule.name for result in results if not result.holds] == []
-    assert len({result.rule.name for result in results}) == 10
+    assert len({result.rule.name for result in results}) == 11
 
 
 async def test_a_well_made_forgery_breaks_nothing(books: Books, forger: Forger) -> None:
@@ -239,6 +239,13 @@ async def test_a_movement_without_one_key_is_found(books: Books, forger: Forger,
     await forger.move(Forgery(wallet=jane, sides=deposit_sides(jane), keys=keys))
 
     assert await forger.broken() == {"one_key"}
+
+
+async def test_a_movement_that_nobody_will_hear_of_is_found(books: Books, forger: Forger) -> None:
+    jane = books.jane
+    await forger.move(Forgery(wallet=jane, sides=deposit_sides(jane), has_receipts=False))
+
+    assert await forger.broken() == {"receipts_promised"}
 
 
 async def test_a_closed_wallet_with_money_is_found(books: Books, forger: Forger) -> None:

@@ -70,6 +70,7 @@ async def test_signing_in_gives_tokens(people: People) -> None:
     tokens = await sign_in(people.client, person.email.upper())
 
     assert set(tokens) == {"access_token", "token_type", "expires_in", "refresh_token"}
+    assert (await person.get("/wallet")).headers["Cache-Control"] == "no-store"
     assert tokens["token_type"] == "bearer"
     assert tokens["expires_in"] == 30 * 60
 

@@ -1,0 +1,243 @@
+"""What must follow a commit: receipts, from the row written with the money until they are sent.
+
+`core.ledger` writes the rows. Here they are handed over for a while (leased), told done, put off
+after a failure, given up, and taken up again. Rows are found by their own state, never by "newer
+than the last id", so that a transaction which commits late is not skipped.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Select, and_, func, select, update
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from core.money import Money
+from db.models import Tables
+
+# Longer than a worker needs from taking a receipt to having sent it. When it passes, the receipt is
+# handed over again, wherever it got lost; the provider's own key keeps it from arriving twice.
+LEASE: Final = timedelta(seconds=120)
+# With these a provider may be away for some nine hours before a receipt is given up.
+ATTEMPTS_LIMIT: Final = 15
+FIRST_BACKOFF: Final = timedelta(seconds=2)
+LONGEST_BACKOFF: Final = timedelta(hours=1)
+ERROR_CHARACTERS_LIMIT: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """What a receipt tells its recipient; `other_name` None is the outside world."""
+
+    id: int
+    transaction_id: int
+    type: str
+    is_sender: bool
+    money: Money
+    balance: Money
+    date: datetime
+    first_name: str
+    email: str
+    other_name: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadReceipt:
+    """A receipt that was given up, and why."""
+
+    id: int
+    transaction_id: int
+    email: str
+    attempts: int
+    last_error: str
+    dead_at: datetime
+
+
+async def lease_due(session: AsyncSession, *, now: datetime, limit: int) -> list[int]:
+    """Take at most `limit` receipts that are due, the longest waiting first; return their ids.
+
+    Each is taken by one caller at a time; PostgreSQL skips rows that another is just taking, and
+    SQLite has one writer.
+    """
+    outbox = Tables.outbox.c
+    due = (
+        select(outbox.id)
+        .where(_is_open(), outbox.due_at <= now)
+        .order_by(outbox.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    connection = await session.connection()
+    rows = await connection.execute(
+        update(Tables.outbox)
+        .where(outbox.id.in_(due.scalar_subquery()))
+        .values(due_at=now + LEASE)
+        .returning(outbox.id)
+    )
+    return sorted(row.id for row in rows)
+
+
+async def has_due(session: AsyncSession, *, now: datetime) -> bool:
+    """Whether a receipt waits; asked first because looking disturbs nobody and taking does."""
+    outbox = Tables.outbox.c
+    connection = await session.connection()
+    statement = select(outbox.id).where(_is_open(), outbox.due_at <= now).limit(1)
+    return (await connection.execute(statement)).first() is not None
+
+
+async def read_receipts(session: AsyncSession, ids: Sequence[int]) -> dict[int, Receipt]:
+    """Return what is to be told, for those of `ids` that are still open."""
+    connection = await session.connection()
+    rows = await connection.execute(_receipts_statement(ids))
+    return {row.id: _receipt(row) for row in rows}
+
+
+async def mark_done(session: AsyncSession, ids: Sequence[int], *, now: datetime) -> None:
+    """Tell that these were sent."""
+    outbox = Tables.outbox.c
+    connection = await session.connection()
+    await connection.execute(
+        update(Tables.outbox)
+        .where(outbox.id.in_(ids), outbox.done_at.is_(None))
+        .values(done_at=now, dead_at=None, attempts=outbox.attempts + 1)
+    )
+
+
+async def mark_failed(
+    session: AsyncSession, receipt_id: int, *, error: str, permanent: bool, now: datetime
+) -> bool:
+    """Put a receipt off, longer each time, or give it up; return whether it was given up."""
+    outbox = Tables.outbox.c
+    connection = await session.connection()
+    statement = select(outbox.attempts).where(outbox.id == receipt_id, _is_open())
+    before = (await connection.execute(statement)).scalar()
+    if before is None:
+        return False
+    attempts = before + 1
+    given_up = permanent or attempts >= ATTEMPTS_LIMIT
+    await connection.execute(
+        update(Tables.outbox)
+        .where(outbox.id == receipt_id, _is_open())
+        .values(
+            attempts=attempts,
+            last_error=error[:ERROR_CHARACTERS_LIMIT],
+            due_at=now + backoff(attempts),
+            dead_at=now if given_up else None,
+        )
+    )
+    return given_up
+
+
+def backoff(attempts: int) -> timedelta:
+    """Return how long to wait after so many failures: doubling, bounded, with jitter."""
+    longest: timedelta = min(FIRST_BACKOFF * 2 ** min(attempts - 1, 30), LONGEST_BACKOFF)
+    return longest * random.uniform(0.5, 1)  # noqa: S311 - jitter
+
+
+async def list_dead(session: AsyncSession, *, limit: int = 100) -> list[DeadReceipt]:
+    """Return the receipts that were given up, the latest first."""
+    outbox, users = Tables.outbox.c, Tables.users.c
+    connection = await session.connection()
+    rows = await connection.execute(
+        select(Tables.outbox, users.email)
+        .join(Tables.users, users.id == outbox.user_id)
+        .where(outbox.dead_at.is_not(None))
+        .order_by(outbox.dead_at.desc(), outbox.id.desc())
+        .limit(limit)
+    )
+    return [
+        DeadReceipt(
+            id=row.id,
+            transaction_id=row.transaction_id,
+            email=row.email,
+            attempts=row.attempts,
+            last_error=row.last_error or "",
+            dead_at=row.dead_at,
+        )
+        for row in rows
+    ]
+
+
+async def revive_dead(session: AsyncSession, *, now: datetime) -> int:
+    """Take up again all that were given up, as if new; return how many."""
+    outbox = Tables.outbox.c
+    connection = await session.connection()
+    result = await connection.execute(
+        update(Tables.outbox)
+        .where(outbox.dead_at.is_not(None))
+        .values(dead_at=None, attempts=0, due_at=now)
+    )
+    return result.rowcount
+
+
+async def oldest_open(session: AsyncSession) -> datetime | None:
+    """Return since when the longest waiting receipt waits, None if none does."""
+    outbox = Tables.outbox.c
+    connection = await session.connection()
+    statement = select(func.min(outbox.created_at)).where(_is_open())
+    oldest: datetime | None = (await connection.execute(statement)).scalar()
+    return oldest
+
+
+def _is_open() -> Any:
+    outbox = Tables.outbox.c
+    return and_(outbox.done_at.is_(None), outbox.dead_at.is_(None))
+
+
+def _receipts_statement(ids: Sequence[int]) -> Select[Any]:
+    """Select what the receipts tell: the transaction, the recipient's entry, and both people."""
+    outbox, transactions, entries = Tables.outbox, Tables.transactions, Tables.entries
+    own_wallet, other_wallet = Tables.wallets.alias(), Tables.wallets.alias()
+    person, other = Tables.users.alias(), Tables.users.alias()
+    other_entry = Tables.entries.alias()
+    return (
+        select(
+            outbox.c.id,
+            outbox.c.transaction_id,
+            transactions.c.type,
+            transactions.c.amount_minor,
+            transactions.c.currency,
+            transactions.c.created_at,
+            entries.c.entry_type,
+            entries.c.balance_snapshot_minor,
+            person.c.first_name,
+            person.c.email,
+            other.c.first_name.label("other_first_name"),
+            other.c.last_name.label("other_last_name"),
+        )
+        .join(transactions, transactions.c.id == outbox.c.transaction_id)
+        .join(entries, entries.c.transaction_id == transactions.c.id)
+        .join(
+            own_wallet,
+            and_(own_wallet.c.id == entries.c.wallet_id, own_wallet.c.user_id == outbox.c.user_id),
+        )
+        .join(person, person.c.id == outbox.c.user_id)
+        .join(
+            other_entry,
+            and_(
+                other_entry.c.transaction_id == transactions.c.id,
+                other_entry.c.entry_type != entries.c.entry_type,
+            ),
+        )
+        .join(other_wallet, other_wallet.c.id == other_entry.c.wallet_id, isouter=True)
+        .join(other, other.c.id == other_wallet.c.user_id, isouter=True)
+        .where(outbox.c.id.in_(ids), _is_open())
+    )
+
+
+def _receipt(row: Any) -> Receipt:
+    other_name = f"{row.other_first_name} {row.other_last_name}" if row.other_first_name else None
+    return Receipt(
+        id=row.id,
+        transaction_id=row.transaction_id,
+        type=row.type,
+        is_sender=row.entry_type == "DEBIT",
+        money=Money(row.amount_minor, row.currency),
+        balance=Money(row.balance_snapshot_minor, row.currency),
+        date=row.created_at,
+        first_name=row.first_name,
+        email=row.email,
+        other_name=other_name,
+    )

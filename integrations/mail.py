@@ -1,0 +1,79 @@
+"""A mail to send, what may go wrong, and the folder that mails go to while there is no provider."""
+
+import asyncio
+import os
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.policy import SMTP
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    """One mail to one person. `key` names it: sent twice under one key, it arrives once."""
+
+    key: str
+    to_address: str
+    to_name: str
+    subject: str
+    text: str
+    html: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """Whom mails come from."""
+
+    address: str
+    name: str
+
+
+class MailUnavailable(Exception):
+    """It could not be sent now; the same mail may be tried again later."""
+
+
+class MailRefused(Exception):
+    """The provider will not take this mail, however often it is tried."""
+
+
+class Mailer(Protocol):
+    """Sends mails; implemented by `integrations.brevo` and the folder below."""
+
+    async def send(self, mail: Mail) -> None:
+        """Return when the mail was taken. Raises MailUnavailable or MailRefused."""
+
+    async def close(self) -> None:
+        """Let go of connections."""
+
+
+class FolderMailer:
+    """Writes `.eml` files, which mail programs open; a mail sent again replaces its file."""
+
+    def __init__(self, folder: Path, sender: Sender):
+        self._folder = folder
+        self._sender = sender
+
+    async def send(self, mail: Mail) -> None:
+        """Write the mail's file. Raises MailUnavailable when the folder cannot be written."""
+        try:
+            await asyncio.to_thread(self._write, mail)
+        except OSError as error:
+            raise MailUnavailable(f"{self._folder}: {error.strerror}") from error
+
+    async def close(self) -> None:
+        """There is nothing to let go of."""
+
+    def _write(self, mail: Mail) -> None:
+        message = EmailMessage(policy=SMTP)
+        message["From"] = f"{self._sender.name} <{self._sender.address}>"
+        message["To"] = mail.to_address
+        message["Subject"] = mail.subject
+        message["X-Idempotency-Key"] = mail.key
+        message.set_content(mail.text)
+        message.add_alternative(mail.html, subtype="html")
+        self._folder.mkdir(parents=True, exist_ok=True)
+        # Whole or not at all: whoever looks into the folder never sees half a mail.
+        unfinished = self._folder / f".{mail.key}.{os.getpid()}"
+        unfinished.write_bytes(bytes(message))
+        unfinished.replace(self._folder / f"{mail.key}.eml")

@@ -1,0 +1,91 @@
+"""Hands due receipts from the outbox to the workers, a few times a second, in batches.
+
+Runs beside the workers, in a thread of its own, never in the API: posting does not wait for Redis,
+and what Redis loses is handed over again when its lease ends.
+"""
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import dramatiq
+import structlog
+from dramatiq.brokers.redis import RedisBroker
+
+from core.outbox import has_due, lease_due
+from db.session import Database, DatabaseOptions
+
+log = structlog.get_logger(__name__)
+
+# Together some 400 receipts a second for each worker process: a backlog is worked off without
+# taking the database away from postings.
+PASS_SECONDS: Final = 0.25
+RECEIPTS_IN_A_PASS: Final = 100
+# While so many wait in Redis, more would only wait there, and their leases would end.
+QUEUED_LIMIT: Final = 1000
+# On a machine that is shared with the API, mails wait rather than payments.
+NICENESS: Final = 10
+
+
+class Relay(dramatiq.Middleware):
+    """A Dramatiq middleware: starts with each worker process and ends before it."""
+
+    def __init__(
+        self,
+        options: DatabaseOptions,
+        queue: str,
+        make_message: Callable[[int], dramatiq.Message[Any]],
+    ):
+        self._options = options
+        self._queue = queue
+        self._make_message = make_message
+        self._ending = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def after_process_boot(self, _broker: Any) -> None:
+        """Let the API go first."""
+        os.nice(NICENESS)
+
+    def after_worker_boot(self, broker: Any, _worker: Any) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._run(broker)), name="relay", daemon=True
+        )
+        self._thread.start()
+
+    def before_worker_shutdown(self, _broker: Any, _worker: Any) -> None:
+        """End the thread."""
+        self._ending.set()
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+
+    async def _run(self, broker: RedisBroker) -> None:
+        database = Database(self._options)
+        failing = False
+        while not self._ending.is_set():
+            try:
+                await self._pass(database, broker)
+                failing = False
+            except Exception as error:  # noqa: BLE001 - whatever is away comes back
+                if not failing:
+                    log.warning("relay_waits", error=f"{type(error).__name__}: {error}"[:200])
+                failing = True
+            await asyncio.to_thread(self._ending.wait, PASS_SECONDS)
+        await database.close()
+
+    async def _pass(self, database: Database, broker: RedisBroker) -> None:
+        now = datetime.now(UTC)
+        async with database.reading() as session:
+            if not await has_due(session, now=now):
+                return
+        # Asked before anything is taken: without Redis the receipts stay due.
+        queued: int = broker.client.llen(f"{broker.namespace}:{self._queue}")
+        if queued >= QUEUED_LIMIT:
+            return
+        async with database.transaction() as session:
+            ids = await lease_due(session, now=now, limit=RECEIPTS_IN_A_PASS)
+        for receipt_id in ids:
+            broker.enqueue(self._make_message(receipt_id))
