@@ -30,7 +30,7 @@ from middleware.body_limit import BodyLimitMiddleware
 from middleware.request_context import RequestContextMiddleware
 from operations.draining import draining_on_sigterm
 from operations.logs import configure_logs
-from routers import people, service, transactions, wallets
+from routers import landing, people, service, transactions, wallets
 from routers.openapi import install_openapi
 from schemas.problem import problem_response
 
@@ -66,6 +66,7 @@ async def serve(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
     database = Database(settings.database_options)
     try:
         await check_schema(database)
+        app.state.landing_page = landing.make_page(app)
         services = make_services(settings, database, await read_installation_id(database))
         app.state.services = services
         log.info("started", version=VERSION, environment=settings.environment)
@@ -125,9 +126,10 @@ def add_routes(app: FastAPI) -> None:
     Not by `include_router`: it matches each request twice and replaces the application of our
     route class, which is all that `WalletRoute` is for.
     """
-    for module in (transactions, wallets, people, service):
+    for module in (transactions, wallets, people, service, landing):
         app.router.routes.extend(module.router.routes)
     app.mount(service.ASSETS_PATH, service.documentation_assets())
+    app.mount(landing.STATIC_PATH, landing.static_files)
     app.add_route("/docs", service.read_swagger_ui, include_in_schema=False)
     app.add_route("/redoc", service.read_redoc, include_in_schema=False)
     app.add_route("/openapi.json", service.read_openapi, include_in_schema=False)

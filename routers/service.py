@@ -50,15 +50,6 @@ class Readiness(BaseModel):
     ]
 
 
-class Welcome(Alive):
-    """Where to go from here."""
-
-    name: str
-    docs: str = "/docs"
-    redoc: str = "/redoc"
-    openapi: str = "/openapi.json"
-
-
 @router.get("/livez")
 async def read_liveness() -> Alive:
     """Tell that the process is alive; asks nothing of the database."""
@@ -79,12 +70,6 @@ async def read_readiness(services: ServicesDep) -> Response:
         status_code=200 if ready else 503,
         headers=None if ready else {"Retry-After": "1"},
     )
-
-
-@router.get("/")
-async def read_welcome(services: ServicesDep) -> Welcome:
-    """Tell that this is a wallet service, and where its documentation is."""
-    return Welcome(name=services.settings.app_name)
 
 
 async def read_swagger_ui(request: Request) -> HTMLResponse:

@@ -24,7 +24,7 @@ class SignUp(StrictModel):
     """Who signs up."""
 
     first_name: PersonName
-    last_name: PersonName
+    last_name: Annotated[PersonName, Field(examples=["Doe"])]
     email: Email
     password: Annotated[
         str,

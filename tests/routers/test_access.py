@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Mount, Route
 
 from main import create_app
+from routers.landing import static_files
 from tests.conftest import settings_for
 from tests.people import PASSWORD, People, Person, sign_in
 from tests.tokens import claims_of, forged_headers, signed
@@ -112,6 +113,7 @@ TABLE = (
     _open("GET /redoc", 200),
     _open("GET /openapi.json", 200),
     _open("GET /assets", 200, path="/assets/swagger-ui.css"),
+    _open("GET /static", 200, path=f"/static/{static_files.address('landing.css')}"),
 )
 
 
