@@ -21,7 +21,10 @@ async def test_the_worker_deletes_expired_refresh_tokens(
 ) -> None:
     expired, lasting = await people.sign_up(), await people.sign_up()
     await _expire(database, expired.id)
-    environment = environment_for(database_url, redis_url) | {"LOG_LEVEL": "INFO"}
+    environment = environment_for(database_url, redis_url) | {
+        "LOG_LEVEL": "INFO",
+        "MAIL_FOLDER": str(tmp_path / "mail"),
+    }
 
     with WorkerProcess(environment, log_path=tmp_path / "worker.log") as worker:
         asked = await asyncio.to_thread(
