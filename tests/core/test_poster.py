@@ -51,6 +51,21 @@ class LosingDatabase(Database):
         raise ConnectionResetError("lost after COMMIT took effect")
 
 
+class SlowDatabase(Database):
+    """Takes as long to commit as it is told."""
+
+    def __init__(self, options: DatabaseOptions):
+        super().__init__(options)
+        self.at_commit, self.may_commit = asyncio.Event(), asyncio.Event()
+
+    @asynccontextmanager
+    async def transaction(self, **options: int | None) -> AsyncIterator[AsyncSession]:
+        async with super().transaction(**options) as session:
+            yield session
+            self.at_commit.set()
+            await self.may_commit.wait()
+
+
 async def transactions_of(database: Database, person: Person) -> int:
     async with database.reading() as session:
         connection = await session.connection()
@@ -95,6 +110,22 @@ async def test_an_outcome_that_stays_unknown_is_not_guessed(
     assert (await poster.post(tried)).replayed
     assert await person.balance() == 90
     await losing.close()
+
+
+async def test_nobody_is_answered_before_the_commit(people: People, database_url: str) -> None:
+    person = await people.with_wallet(100)
+    slow = SlowDatabase(DatabaseOptions(url=settings_for(database_url).database_url))
+    poster = Poster(slow, LIMITS)
+
+    posting = asyncio.create_task(poster.post(attempt(Withdraw(user_id=person.id, money=TEN))))
+    await slow.at_commit.wait()
+    answered, _ = await asyncio.wait([posting], timeout=0.05)
+    slow.may_commit.set()
+
+    assert not answered
+    assert (await posting).status == 200
+    assert await person.balance() == 90
+    await slow.close()
 
 
 @pytest.mark.faults

@@ -1,6 +1,6 @@
 """The rules of money, for any wallets and any sequence of commands."""
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from core.commands import Deposit, Transfer, Withdraw
@@ -87,6 +87,8 @@ def check_posting(posting: Posting, before: dict[int, int], after: dict[int, int
 
 
 @given(moneys)
+@example(Money(100, "USD"))
+@example(Money(101, "USD"))
 def test_a_movement_is_refused_only_for_a_reason(money: Money) -> None:
     decision = decide(Withdraw(user_id=1, money=money), make_book())
 

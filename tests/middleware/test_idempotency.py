@@ -5,7 +5,9 @@ from uuid import uuid4
 
 import httpx
 import pytest
+from sqlmodel.ext.asyncio.session import AsyncSession
 
+from core.commands import Answer
 from db.schema import read_installation_id
 from db.session import Database
 from integrations.redis import GuardedRedis
@@ -133,6 +135,21 @@ async def test_a_key_stands_for_one_request(
     assert (await jane.balance(), await joe.balance()) == (90, 10)
 
 
+@pytest.mark.promise("S2-5")
+@pytest.mark.parametrize("redis", ["shared", "none"])
+async def test_a_key_stands_for_one_kind_of_movement(
+    people: People, database_url: str, redis_url: str, redis: str
+) -> None:
+    url = redis_url if redis == "shared" else NOBODY_LISTENS
+    jane = await people.with_wallet(100)
+    async with serving(settings_for(database_url, redis_url=url)) as client:
+        person, key = elsewhere(jane, client), str(uuid4())
+        assert (await person.withdraw(10, key=key)).status_code == 200
+        # The same body, to another address.
+        assert (await person.deposit(10, key=key)).status_code == 422
+    assert await jane.balance() == 90
+
+
 @pytest.mark.promise("key-remembered")
 async def test_refusals_inside_the_transaction_are_remembered(
     people: People, database_url: str
@@ -200,6 +217,59 @@ async def test_a_second_waits_for_the_first_and_then_says_so(
     assert in_flight.headers["Retry-After"] == "1"
     assert (await waiting).status_code == 200
     assert await person.balance() == 9
+    await redis.close()
+
+
+@pytest.mark.promise("key-in-flight", "S2-5")
+async def test_whoever_waits_in_vain_is_answered_by_the_database(
+    people: People, database: Database, database_url: str, redis_url: str
+) -> None:
+    person = await people.with_wallet(10)
+    key = str(uuid4())
+    async with serving(settings_for(database_url, redis_url=NOBODY_LISTENS)) as lonely:
+        first = await elsewhere(person, lonely).withdraw(1, key=key)
+    redis = GuardedRedis(redis_url)
+    cache = AnswerCache(redis, database, await read_installation_id(database))
+    # As left behind by a process that died before it could let go.
+    assert await cache.claim(KeyedRequest(person.id, key, b"x" * 32)) is None
+
+    again, other = await asyncio.gather(person.withdraw(1, key=key), person.withdraw(2, key=key))
+
+    assert lookup(again) == ("DB", "true")
+    assert again.content == first.content
+    assert (other.status_code, other.json().get("code")) == (422, "idempotency_key_reused")
+    assert await person.balance() == 9
+    await redis.close()
+
+
+async def test_an_answer_that_is_not_durable_is_kept_nowhere(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = await people.with_wallet(100)
+    key = str(uuid4())
+
+    async def lose(_session: AsyncSession) -> None:
+        raise ConnectionResetError("lost before COMMIT arrived")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(AsyncSession, "commit", lose)
+        lost = await person.withdraw(30, key=key)
+    again = await person.withdraw(30, key=key)
+
+    assert lost.status_code == 503
+    assert (again.status_code, lookup(again)) == (200, ("MISS", None))
+    assert await person.balance() == 70
+
+
+async def test_one_redis_may_serve_two_databases(database: Database, redis_url: str) -> None:
+    redis = GuardedRedis(redis_url)
+    one, other = [AnswerCache(redis, database, uuid4().hex) for _ in range(2)]
+    request = KeyedRequest(1, "key", b"x" * 32, Answer(200, "{}", replayed=False))
+
+    await one.settle(request)
+
+    assert await one.claim(request) == (Answer(200, "{}", replayed=True), "HIT")
+    assert await other.claim(request) is None
     await redis.close()
 
 
