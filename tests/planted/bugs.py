@@ -1,0 +1,13 @@
+"""All planted bugs, in the order in which they are tried. The list grows with the code."""
+
+from typing import Final
+
+from tests.planted import entrance, keys, posting, receipts
+from tests.planted.bug import Bug
+
+BUGS: Final[tuple[Bug, ...]] = (
+    *posting.BUGS,
+    *keys.BUGS,
+    *receipts.BUGS,
+    *entrance.BUGS,
+)

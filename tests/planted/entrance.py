@@ -1,0 +1,118 @@
+"""Bugs at the entrance: who is let in, and what may be sent."""
+
+from typing import Final
+
+from tests.planted.bug import Bug
+
+_PEOPLE = "tests/routers/test_people.py"
+_SECURITY = "tests/core/test_security.py"
+_BODIES = "tests/routers/test_bad_input.py::test_bodies"
+_DIRECT = "tests/routers/test_wallets.py::test_production_makes_no_money_unless_told_to"
+
+BUGS: Final = (
+    Bug(
+        name="signing_out_is_not_effective",
+        file="dependencies/caller.py",
+        old="    if not await services.sign_in_check.lasts(claims.sign_in_id):\n"
+        "        raise Unauthenticated\n",
+        new="",
+        breaks="A stolen access token works until it expires, whatever its owner does.",
+        tests=(f"{_PEOPLE}::test_signing_out_ends_every_token_of_that_sign_in_only",),
+    ),
+    Bug(
+        name="refresh_token_is_reusable",
+        file="core/sign_ins.py",
+        old="                col(RefreshToken.used_at).is_(None),\n",
+        new="",
+        breaks="A stolen refresh token works for as long as its owner's does.",
+        tests=(f"{_PEOPLE}::test_a_refresh_token_is_used_once",),
+    ),
+    Bug(
+        name="reuse_does_not_end_the_family",
+        file="core/sign_ins.py",
+        old="            await _end_family_of_used(session, token, now)\n",
+        new="",
+        breaks="A thief who refreshed first keeps the sign-in.",
+        tests=(f"{_PEOPLE}::test_a_refresh_token_is_used_once",),
+    ),
+    Bug(
+        name="audience_not_checked",
+        file="core/security.py",
+        old="audience=AUDIENCE,",
+        new='audience=jwt.get_unverified_claims(token).get("aud"),',
+        breaks="A token that was made for another service is accepted.",
+        tests=(f"{_SECURITY}::test_a_token_that_is_not_ours_is_refused",),
+    ),
+    Bug(
+        name="verified_tokens_never_expire",
+        file="core/security.py",
+        old="if claims.expires_at <= time.time():",
+        new="if claims.expires_at <= 0:",
+        breaks="A token that was verified once is accepted as long as the process lives.",
+        tests=(f"{_SECURITY}::test_a_token_verified_before_still_expires",),
+    ),
+    Bug(
+        name="announced_length_not_limited",
+        file="middleware/body_limit.py",
+        old="if announced is not None and announced > BODY_LIMIT_BYTES:",
+        new="if announced is not None and announced > BODY_LIMIT_BYTES * 1024:",
+        breaks="Everybody may fill the memory with a body that says how large it is.",
+        tests=(_BODIES,),
+    ),
+    Bug(
+        name="unannounced_length_not_limited",
+        file="middleware/body_limit.py",
+        old="if received > BODY_LIMIT_BYTES:",
+        new="if received > BODY_LIMIT_BYTES * 1024:",
+        breaks="Everybody may fill the memory with a body that does not.",
+        tests=("tests/routers/test_bad_input.py::test_a_body_of_unannounced_length",),
+    ),
+    Bug(
+        name="json_keys_may_stand_twice",
+        file="dependencies/reading.py",
+        old="object_pairs_hook=_unique,",
+        new="object_pairs_hook=dict,",
+        breaks="Two amounts in one request: whoever checks the first lets the second through.",
+        tests=(_BODIES,),
+    ),
+    Bug(
+        name="amounts_are_floats",
+        file="dependencies/reading.py",
+        old="parse_float=JsonNumber,",
+        new="parse_float=lambda text: JsonNumber(repr(float(text))),",
+        breaks="An amount is rounded to the nearest float before anybody looks at it.",
+        tests=("tests/routers/test_bad_input.py::test_amounts_and_currencies",),
+    ),
+    Bug(
+        name="unknown_fields_are_ignored",
+        file="schemas/strict.py",
+        old='extra="forbid"',
+        new='extra="ignore"',
+        breaks="A misspelt field is taken for an absent one.",
+        tests=(_BODIES,),
+    ),
+    Bug(
+        name="zero_moves",
+        file="schemas/strict.py",
+        old='info.data.get("currency"), zero_allowed=False)',
+        new='info.data.get("currency"), zero_allowed=True)',
+        breaks="A movement of nothing reaches the ledger, which has no row for it.",
+        tests=("tests/routers/test_bad_input.py::test_amounts_and_currencies",),
+    ),
+    Bug(
+        name="deposits_in_production",
+        file="routers/transactions.py",
+        old="dependencies=[Depends(require_direct_funding), Depends(limit_transactions)],",
+        new="dependencies=[Depends(limit_transactions)],",
+        breaks="In production everybody may make money.",
+        tests=(_DIRECT,),
+    ),
+    Bug(
+        name="opening_balances_in_production",
+        file="routers/wallets.py",
+        old="if body.opening.minor > 0 and not services.settings.direct_funding_allowed:",
+        new="if body.opening.minor < 0 and not services.settings.direct_funding_allowed:",
+        breaks="The same, by opening a wallet.",
+        tests=(_DIRECT,),
+    ),
+)

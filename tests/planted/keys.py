@@ -1,0 +1,136 @@
+"""Bugs in idempotency: whose a key is, what it stands for, and when its answer is kept."""
+
+from typing import Final
+
+from tests.planted.bug import Bug
+
+_KEYS = "tests/middleware/test_idempotency.py"
+_ONE_REQUEST = f"{_KEYS}::test_a_key_stands_for_one_request"
+_OTHER_PERSON = f"{_KEYS}::test_another_persons_same_key_is_unrelated"
+_REMEMBERED = f"{_KEYS}::test_refusals_inside_the_transaction_are_remembered"
+_WITHOUT_REDIS = f"{_KEYS}::test_without_redis_the_database_gives_it"
+
+BUGS: Final = (
+    Bug(
+        name="key_is_everybodys_in_the_database",
+        file="dependencies/attempts.py",
+        old="principal_id=self._keyed.principal_id,",
+        new="principal_id=1,",
+        breaks="One person's key is another's: they are refused, or told of the other's money.",
+        tests=(_OTHER_PERSON,),
+    ),
+    Bug(
+        name="key_is_everybodys_in_redis",
+        file="middleware/answer_cache.py",
+        old="{{{request.principal_id}:{digest}}}",
+        new="{{{digest}}}",
+        breaks="One person is served another's answer, and their own money does not move.",
+        tests=(_OTHER_PERSON,),
+    ),
+    Bug(
+        name="redis_mixes_databases",
+        file="middleware/answer_cache.py",
+        old='self._prefix = f"wallet:{installation_id}"',
+        new='self._prefix = "wallet"',
+        breaks="A Redis that serves two databases answers for the wrong one.",
+        tests=(f"{_KEYS}::test_one_redis_may_serve_two_databases",),
+    ),
+    Bug(
+        name="replay_not_compared_in_the_database",
+        file="core/settlement.py",
+        old="if known.fingerprint != attempt.fingerprint:",
+        new="if not known.fingerprint:",
+        breaks="Another request under a used key is told that the first one succeeded.",
+        tests=(f"{_ONE_REQUEST}[sqlite-none]",),
+    ),
+    Bug(
+        name="replay_not_compared_in_redis",
+        file="middleware/answer_cache.py",
+        old="if value[:_FINGERPRINT_BYTES] != fingerprint:",
+        new="if not value[:_FINGERPRINT_BYTES]:",
+        breaks="The same, for answers that come from Redis.",
+        tests=(f"{_ONE_REQUEST}[sqlite-shared]",),
+    ),
+    Bug(
+        name="replay_not_compared_after_waiting",
+        file="middleware/answer_cache.py",
+        old="if found.fingerprint != request.fingerprint:",
+        new="if not found.fingerprint:",
+        breaks="The same, for whoever waited for a lock in vain and was answered by the database.",
+        tests=(f"{_KEYS}::test_whoever_waits_in_vain_is_answered_by_the_database",),
+    ),
+    Bug(
+        name="fingerprint_without_path",
+        file="routers/plan.py",
+        old="{request.scope['method']} {self._path} {ids} {body}",
+        new="{request.scope['method']} {ids} {body}",
+        breaks="A deposit under the key of a withdrawal is answered with the withdrawal.",
+        tests=(f"{_KEYS}::test_a_key_stands_for_one_kind_of_movement",),
+    ),
+    Bug(
+        name="fingerprint_without_body",
+        file="routers/plan.py",
+        old="{request.scope['method']} {self._path} {ids} {body}",
+        new="{request.scope['method']} {self._path} {ids}",
+        breaks="Another amount under a used key is told that the first one succeeded.",
+        tests=(_ONE_REQUEST,),
+    ),
+    Bug(
+        name="key_not_written_with_the_money",
+        file="core/ledger.py",
+        old="""\
+        (insert(Tables.idempotency_keys), _in_order(settlement.key_rows, "principal_id", "key")),
+""",
+        new="",
+        breaks="Only Redis knows what was done: without it a retry moves the money again.",
+        tests=(_WITHOUT_REDIS,),
+    ),
+    Bug(
+        name="refusal_not_remembered",
+        file="core/settlement.py",
+        old="        self._remember(attempt, rendered, transaction_id)",
+        new="        if not isinstance(outcome, WalletError):\n"
+        "            self._remember(attempt, rendered, transaction_id)",
+        breaks="A retry of what was refused acts after all, when Redis has forgotten.",
+        tests=(_REMEMBERED,),
+    ),
+    Bug(
+        name="replay_only_reads",
+        file="core/ledger.py",
+        old="        (_COUNT_REPLAY, settlement.replay_rows),\n",
+        new="",
+        breaks="A replay may answer from a commit that a failover then loses.",
+        tests=("tests/core/test_ledger.py::test_a_replay_is_written_down",),
+    ),
+    Bug(
+        name="cached_before_commit",
+        file="dependencies/attempts.py",
+        old="            return Rendered(status, show(outcome).model_dump_json())",
+        new="""\
+            rendered = Rendered(status, show(outcome).model_dump_json())
+            from core.commands import Answer
+
+            self._keyed.answer = Answer(rendered.status, rendered.body, replayed=False)
+            return rendered""",
+        breaks="Redis tells of a success whose commit failed: the retry is told so, and is lost.",
+        tests=(f"{_KEYS}::test_an_answer_that_is_not_durable_is_kept_nowhere",),
+    ),
+    Bug(
+        name="cached_answer_before_the_sign_in_check",
+        file="dependencies/caller.py",
+        old="    if not await services.sign_in_check.lasts(claims.sign_in_id):",
+        new="""\
+    repeated = any(name == b"x-idempotency-key" for name, _ in request.scope["headers"])
+    if not repeated and not await services.sign_in_check.lasts(claims.sign_in_id):""",
+        breaks="Cached answers are served to whoever has a token of a person who signed out.",
+        tests=(f"{_KEYS}::test_what_was_refused_before_it_is_not_remembered",),
+    ),
+    Bug(
+        name="lock_kept_after_a_failure",
+        file="middleware/answer_cache.py",
+        old="""commands: list[tuple[object, ...]] = [("DEL", lock_name)]""",
+        new="""commands: list[tuple[object, ...]] = [("GET", lock_name)]""",
+        breaks="After a failure the retry is told for ten seconds that the first is in flight.",
+        tests=(f"{_KEYS}::test_a_second_waits_for_the_first_and_then_says_so",),
+    ),
+)

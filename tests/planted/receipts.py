@@ -1,0 +1,165 @@
+"""Bugs in receipts: what is promised with the money, handed over, sent, and marked done."""
+
+from typing import Final
+
+from tests.planted.bug import Bug
+
+_OUTBOX = "tests/core/test_outbox.py"
+_RELAY = "tests/operations/test_relay.py"
+_HANDED_OVER = f"{_RELAY}::test_what_was_handed_over_is_open_until_it_was_sent"
+_COURIER = "tests/operations/test_courier.py"
+_AWAY = f"{_COURIER}::test_a_provider_that_is_away_is_asked_again"
+_PARTIES = f"{_OUTBOX}::test_each_party_of_a_success_gets_a_receipt"
+
+BUGS: Final = (
+    Bug(
+        name="done_on_enqueue",
+        file="operations/relay.py",
+        old="        for receipt_id in ids:\n",
+        new="""\
+        from core.outbox import mark_done
+
+        async with database.transaction() as session:
+            await mark_done(session, ids, now=now)
+        for receipt_id in ids:
+""",
+        breaks="What Redis loses between the relay and a worker is never sent.",
+        tests=(_HANDED_OVER,),
+    ),
+    Bug(
+        name="done_before_the_send",
+        file="operations/courier.py",
+        old="        try:\n            await self._mailer.send(mail)",
+        new="""\
+        await self._finishing.submit(receipt_id)
+        try:
+            await self._mailer.send(mail)""",
+        breaks="A worker that dies while sending, or a provider that fails, loses the receipt.",
+        tests=(f"{_COURIER}::test_a_receipt_is_done_once_it_was_sent",),
+    ),
+    Bug(
+        name="done_after_a_failure",
+        file="operations/courier.py",
+        old="            await self._put_off(receipt_id, error)\n            return\n",
+        new="            await self._put_off(receipt_id, error)\n",
+        breaks="A receipt that the provider did not take counts as sent.",
+        tests=(_AWAY,),
+    ),
+    Bug(
+        name="given_up_at_the_first_failure",
+        file="operations/courier.py",
+        old="permanent=isinstance(error, MailRefused),",
+        new="permanent=True,",
+        breaks="A provider that is away for a moment costs everybody their receipts.",
+        tests=(_AWAY,),
+    ),
+    Bug(
+        name="leased_before_redis_is_asked",
+        file="operations/relay.py",
+        old="""\
+        queued: int = broker.client.llen(f"{broker.namespace}:{self._queue}")
+        if queued >= QUEUED_LIMIT:
+            return
+        async with database.transaction() as session:
+            ids = await lease_due(session, now=now, limit=RECEIPTS_IN_A_PASS)
+""",
+        new="""\
+        async with database.transaction() as session:
+            ids = await lease_due(session, now=now, limit=RECEIPTS_IN_A_PASS)
+        queued: int = broker.client.llen(f"{broker.namespace}:{self._queue}")
+        if queued >= QUEUED_LIMIT:
+            return
+""",
+        breaks="While Redis is away, all receipts are taken and wait for the end of their lease.",
+        tests=(f"{_RELAY}::test_nothing_is_taken_that_cannot_be_handed_over",),
+    ),
+    Bug(
+        name="relay_skips_late_commits",
+        file="operations/relay.py",
+        old="        for receipt_id in ids:\n",
+        new="""\
+        ids = [one for one in ids if one > getattr(self, "_last_id", 0)]
+        self._last_id = max(ids, default=getattr(self, "_last_id", 0))
+        for receipt_id in ids:
+""",
+        breaks="A transaction that commits after one with a higher id is never told of.",
+        tests=(_HANDED_OVER,),
+    ),
+    Bug(
+        name="outbox_skips_late_commits",
+        file="core/outbox.py",
+        old="        .where(_is_open(), outbox.due_at <= now)\n        .order_by(outbox.due_at)",
+        new="""\
+        .where(
+            _is_open(),
+            outbox.due_at <= now,
+            outbox.id
+            > select(func.coalesce(func.max(outbox.id), 0))
+            .where(outbox.done_at.is_not(None))
+            .scalar_subquery(),
+        )
+        .order_by(outbox.due_at)""",
+        breaks="The same: whatever is older than the last one sent is taken for sent.",
+        tests=(f"{_OUTBOX}::test_a_late_commit_is_not_skipped",),
+    ),
+    Bug(
+        name="lease_is_everybodys",
+        file="core/outbox.py",
+        old="        .with_for_update(skip_locked=True)\n",
+        new="",
+        breaks="Two workers take the same receipts at the same moment.",
+        tests=(f"{_OUTBOX}::test_a_lease_is_one_callers_until_it_ends",),
+    ),
+    Bug(
+        name="lease_never_ends",
+        file="core/outbox.py",
+        old=".values(due_at=now + LEASE)",
+        new=".values(due_at=now + LEASE * 100_000)",
+        breaks="A receipt that was handed over and lost is not handed over again.",
+        tests=(f"{_OUTBOX}::test_a_lease_is_one_callers_until_it_ends",),
+    ),
+    Bug(
+        name="every_attempt_has_its_own_mail_key",
+        file="integrations/receipts.py",
+        old='key=str(uuid5(UUID(installation_id), f"receipt {receipt.id}")),',
+        new='key=str(__import__("uuid").uuid4()),',
+        breaks="A receipt that is sent again arrives again.",
+        tests=(
+            "tests/integrations/test_receipts.py"
+            "::test_a_receipt_has_one_key_and_another_receipt_another",
+        ),
+    ),
+    Bug(
+        name="receipt_for_the_sender_alone",
+        file="core/settlement.py",
+        old="                self._promise_receipt(transaction_id, account)",
+        new="                if account.id == posting.movement.wallet_id:\n"
+        "                    self._promise_receipt(transaction_id, account)",
+        breaks="Whoever is paid hears nothing of it.",
+        tests=(_PARTIES,),
+    ),
+    Bug(
+        name="receipt_not_written_with_the_money",
+        file="core/ledger.py",
+        old="        (insert(Tables.outbox), settlement.outbox_rows),\n",
+        new="",
+        breaks="Nobody hears of anything.",
+        tests=(_PARTIES,),
+    ),
+    Bug(
+        name="receipt_tells_the_others_balance",
+        file="core/outbox.py",
+        old=", own_wallet.c.user_id == outbox.c.user_id)",
+        new=")",
+        breaks="A receipt tells its recipient the balance of the other party.",
+        tests=(_PARTIES,),
+    ),
+    Bug(
+        name="names_are_markup",
+        file="integrations/receipts.py",
+        old='autoescape=select_autoescape(["html"]),',
+        new="autoescape=False,",
+        breaks="A person's name can be a script in another's mail.",
+        tests=("tests/integrations/test_receipts.py::test_names_stay_text",),
+    ),
+)
