@@ -157,9 +157,14 @@ def serve(supervisor: Supervisor, listener: socket.socket, *, with_worker: bool)
 
 
 def api_command(descriptor: int, app: str = "main:app") -> list[str]:
-    """The web server on an inherited listening socket."""
-    quiet = ["--no-access-log", "--no-server-header", "--timeout-graceful-shutdown", "10"]
-    return ["-m", "uvicorn", app, "--fd", str(descriptor), *quiet]
+    """The web server on an inherited listening socket.
+
+    It keeps idle connections for longer than clients and load balancers do: whoever closes first
+    risks cutting off a request that is just being sent on a kept connection.
+    """
+    quiet = ["--no-access-log", "--no-server-header"]
+    times = ["--timeout-graceful-shutdown", "10", "--timeout-keep-alive", "75"]
+    return ["-m", "uvicorn", app, "--fd", str(descriptor), *quiet, *times]
 
 
 def is_redis_configured() -> bool:
