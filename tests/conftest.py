@@ -27,6 +27,19 @@ ENGINES = ("sqlite", "postgresql")
 SECRET_KEY = "a-secret-for-tests-of-at-least-32-bytes"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let the fault tests be asked for in full; their short forms are part of every run."""
+    group = parser.getgroup("wallet")
+    group.addoption("--faults", action="store_true", help="only the fault tests, in full")
+    group.addoption("--faults-seed", type=int, help="repeat the storm of this seed")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Leave the other tests out of a full run, which takes long enough."""
+    if config.getoption("--faults") and not config.option.markexpr:
+        config.option.markexpr = "faults"
+
+
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """The URL of a real PostgreSQL server, ours unless TEST_DATABASE_URL names another."""

@@ -1,0 +1,177 @@
+"""20 clients, 2 API processes and a worker, while everything is killed, frozen and emptied.
+
+Short in the ordinary run; 10,000 operations and 36 faults, three seeds, with `--faults`.
+"""
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import asyncpg
+import httpx
+import pytest
+
+from tests.conftest import create_postgres_database, migrate
+from tests.faults.chaos import Chaos, flush, in_words
+from tests.faults.conftest import Summary
+from tests.faults.leftovers import (
+    all_pools_in_use,
+    leaked_connections,
+    unsent_receipts,
+    until_ready,
+)
+from tests.faults.reckoning import (
+    broken_rules,
+    compare_with_ledger,
+    replay_everything,
+    settle_the_abandoned,
+    wrong_balances,
+)
+from tests.faults.storm import Size, Storm
+from tests.faults.wire import Wire
+from tests.people import People, Person
+from tests.processes import ApiProcess, WorkerProcess
+from tests.races import api_processes, clients_of, environment_for
+from tests.servers import PostgresServer, ValkeyServer
+
+pytestmark = pytest.mark.faults
+
+SHORT = Size(operations=600, clients=20, faults=5)
+FULL = Size(operations=10_000, clients=20, faults=36)
+CROWDED = replace(FULL, clients=120)
+LARGEST_BATCH = "1000"
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """All that takes part in a storm."""
+
+    database_url: str
+    valkey: ValkeyServer
+    processes: list[ApiProcess]
+    worker: WorkerProcess
+    clients: list[httpx.AsyncClient]
+    mail: Path
+
+
+@asynccontextmanager
+async def scene_of(
+    postgres: PostgresServer, valkey: ValkeyServer, folder: Path, **settings: str
+) -> AsyncIterator[Scene]:
+    """Run two API processes and a worker on a database of their own."""
+    url = await create_postgres_database(postgres.url)
+    await migrate(url)
+    settings |= {"MAIL_FOLDER": str(folder / "mail"), "BREVO_API_KEY": ""}
+    # The worker says in its log when it is ready.
+    environment = environment_for(url, valkey.url) | settings | {"LOG_LEVEL": "INFO"}
+    async with AsyncExitStack() as stack:
+        processes = stack.enter_context(api_processes(2, url, valkey.url, folder, **settings))
+        worker = WorkerProcess(environment, log_path=folder / "worker.log")
+        stack.enter_context(worker)
+        clients = await stack.enter_async_context(clients_of(processes))
+        yield Scene(url, valkey, processes, worker, clients, folder / "mail")
+
+
+async def test_a_storm(
+    is_full: bool,
+    first_seed: int,
+    fragile_postgres: PostgresServer,
+    fragile_valkey: ValkeyServer,
+    tmp_path: Path,
+    summary: Summary,
+) -> None:
+    async with scene_of(fragile_postgres, fragile_valkey, tmp_path) as scene:
+        size = FULL if is_full else SHORT
+        await _weather(scene, fragile_postgres, size, first_seed, summary)
+
+
+@pytest.mark.parametrize("variant", ["another seed", "a third seed", "largest batches, a crowd"])
+async def test_more_storms(
+    variant: str,
+    is_full: bool,
+    first_seed: int,
+    fragile_postgres: PostgresServer,
+    fragile_valkey: ValkeyServer,
+    tmp_path: Path,
+    summary: Summary,
+) -> None:
+    if not is_full:
+        pytest.skip("only with --faults")
+    crowded = variant.startswith("largest")
+    settings = {"POSTING_BATCH_LIMIT": LARGEST_BATCH} if crowded else {}
+    seed = first_seed + 1 + ["another seed", "a third seed", variant].index(variant)
+    async with scene_of(fragile_postgres, fragile_valkey, tmp_path, **settings) as scene:
+        size = CROWDED if crowded else FULL
+        await _weather(scene, fragile_postgres, size, seed, summary)
+
+
+async def _weather(
+    scene: Scene, postgres: PostgresServer, size: Size, seed: int, summary: Summary
+) -> None:
+    summary.add(f"storm, seed {seed}")
+    people = [await People(scene.clients[0]).sign_up() for _ in range(size.people)]
+    victims = {
+        "api 1": scene.processes[0],
+        "api 2": scene.processes[1],
+        "postgres": postgres,
+        "redis": scene.valkey,
+        "worker": scene.worker,
+    }
+    chaos = Chaos(victims, seed=seed)
+    wires = [Wire(process.url) for process in scene.processes]
+    storm = Storm(size=size, seed=seed, people=people, wires=wires, chaos=chaos)
+    try:
+        await storm.run()
+        await until_ready(scene.clients)
+        for wire in wires:
+            # Some lead to processes that are no more.
+            wire.close()
+        wrong = await _reckon(scene, storm, people, is_full=size != SHORT)
+    finally:
+        for wire in wires:
+            wire.close()
+    for line in (f"  faults: {in_words(chaos.inflicted)}", *_in_words(storm, size)):
+        summary.add(line)
+    assert not wrong, "\n".join([f"seed {seed}", *wrong[:40]])
+
+
+async def _reckon(
+    scene: Scene, storm: Storm, people: Sequence[Person], *, is_full: bool
+) -> list[str]:
+    """Return all that is wrong after a storm."""
+    started = time.perf_counter()
+    connection = await asyncpg.connect(scene.database_url)
+    try:
+        await settle_the_abandoned(storm, connection)
+        if is_full:
+            await replay_everything(storm)
+        # What Redis forgot, the database remembers.
+        await flush(scene.valkey)
+        await replay_everything(storm)
+        wrong = [
+            *storm.journal.wrong,
+            *await compare_with_ledger(storm.journal, people, connection),
+            *await broken_rules(scene.database_url),
+            *await wrong_balances(people, scene.clients[0], connection),
+            *await unsent_receipts(connection, scene.mail),
+        ]
+        await all_pools_in_use(scene.clients, people[0])
+        family = [*scene.processes, scene.worker]
+        wrong += await leaked_connections(connection, family)
+    finally:
+        await connection.close()
+    storm.journal.counts["seconds of reckoning"] = round(time.perf_counter() - started)
+    return wrong
+
+
+def _in_words(storm: Storm, size: Size) -> list[str]:
+    counts = storm.journal.counts
+    outcomes = storm.journal.told.values()
+    return [
+        f"  {size.operations} operations by {size.clients} clients in {storm.seconds:.0f} s: "
+        f"{len(storm.journal.sent)} keys, {sum(told.status < 300 for told in outcomes)} successes, "
+        f"{sum(told.status >= 400 for told in outcomes)} refusals",
+        "  " + ", ".join(f"{name} {count}" for name, count in sorted(counts.items())),
+    ]
