@@ -8,9 +8,10 @@ import asyncio
 import contextvars
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from core.errors import Unavailable
+from core.observation import UNOBSERVED, BatchObserver
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -29,13 +30,20 @@ class Batcher(Generic[Item, Result]):
         *,
         batch_limit: int,
         queue_limit: int,
+        observer: BatchObserver = UNOBSERVED,
     ):
         self._run = run
         self._batch_limit = batch_limit
         self._queue_limit = queue_limit
-        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._observer = observer
+        self._waiting: deque[tuple[Item, asyncio.Future[Result], Any]] = deque()
         self._worker: asyncio.Task[None] | None = None
         self._stopping = False
+
+    @property
+    def waiting(self) -> int:
+        """How many items wait for the batch that is being run."""
+        return len(self._waiting)
 
     async def submit(self, item: Item) -> Result:
         """Wait for the result of `item`.
@@ -46,7 +54,7 @@ class Batcher(Generic[Item, Result]):
         if self._stopping or len(self._waiting) >= self._queue_limit:
             raise Unavailable
         future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future))
+        self._waiting.append((item, future, self._observer.submitted()))
         if self._worker is None:
             # The task starts in the next turn of the loop, so all of this turn's items join. It
             # works for everybody, so it takes nobody's context (the log's request id) along.
@@ -67,13 +75,14 @@ class Batcher(Generic[Item, Result]):
         finally:
             self._worker = None
 
-    async def _run_batch(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+    async def _run_batch(self, batch: list[tuple[Item, asyncio.Future[Result], Any]]) -> None:
         results: Sequence[Result | BaseException]
         try:
-            results = await self._run([item for item, _ in batch])
+            with self._observer.batch([mark for _, _, mark in batch]):
+                results = await self._run([item for item, _, _ in batch])
         except Exception as error:  # noqa: BLE001 - everyone who waits must hear of it
             results = [error] * len(batch)
-        for (_, future), result in zip(batch, results, strict=True):
+        for (_, future, _), result in zip(batch, results, strict=True):
             if future.done():
                 continue
             if isinstance(result, BaseException):

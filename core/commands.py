@@ -109,8 +109,16 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The rendered answer to an attempt; `replayed` when an earlier attempt earned it."""
+    """The rendered answer to an attempt; `replayed` when an earlier attempt earned it.
+
+    `failure_code` tells why an attempt that was decided just now was refused; None if it was not.
+    """
 
     status: int
     body: str
     replayed: bool
+    failure_code: str | None = None
+
+
+# How an attempt ended: answered, or not decided at all.
+Settled = Answer | WalletError

@@ -25,6 +25,7 @@ ATTEMPTS_LIMIT: Final = 15
 FIRST_BACKOFF: Final = timedelta(seconds=2)
 LONGEST_BACKOFF: Final = timedelta(hours=1)
 ERROR_CHARACTERS_LIMIT: Final = 200
+COUNTED_LIMIT: Final = 10_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,19 @@ class DeadReceipt:
     attempts: int
     last_error: str
     dead_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How many receipts wait, since when the oldest of them does, and how many were given up.
+
+    Both counts end at COUNTED_LIMIT: so many stand for as many or more, and `oldest` is then the
+    oldest of those that are due first.
+    """
+
+    waiting: int
+    oldest: datetime | None
+    dead: int
 
 
 async def lease_due(session: AsyncSession, *, now: datetime, limit: int) -> list[int]:
@@ -170,6 +184,30 @@ async def revive_dead(session: AsyncSession, *, now: datetime) -> int:
         .values(dead_at=None, attempts=0, due_at=now)
     )
     return result.rowcount
+
+
+async def standing(session: AsyncSession) -> Standing:
+    """Return how many receipts wait and were given up, looking at a bounded number of rows."""
+    outbox = Tables.outbox.c
+    open_ones = (
+        select(outbox.created_at)
+        .where(_is_open())
+        .order_by(outbox.due_at)
+        .limit(COUNTED_LIMIT)
+        .subquery()
+    )
+    dead = select(outbox.id).where(outbox.dead_at.is_not(None)).limit(COUNTED_LIMIT).subquery()
+    connection = await session.connection()
+    row = (
+        await connection.execute(
+            select(
+                select(func.count()).select_from(open_ones).scalar_subquery().label("waiting"),
+                select(func.min(open_ones.c.created_at)).scalar_subquery().label("oldest"),
+                select(func.count()).select_from(dead).scalar_subquery().label("dead"),
+            )
+        )
+    ).one()
+    return Standing(waiting=row.waiting, oldest=row.oldest, dead=row.dead)
 
 
 async def oldest_open(session: AsyncSession) -> datetime | None:

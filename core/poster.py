@@ -13,8 +13,9 @@ import structlog
 
 from core import ledger
 from core.batching import Batcher
-from core.commands import Answer, Attempt
-from core.errors import InternalError, Unavailable, WalletError
+from core.commands import Answer, Attempt, Settled
+from core.errors import InternalError, Unavailable
+from core.observation import UNOBSERVED, PostingObserver
 from db.faults import Fault, classify
 from db.session import Database
 
@@ -23,8 +24,6 @@ log = structlog.get_logger(__name__)
 TRIES = 3
 BACKOFF_SECONDS = 0.02
 HELD_WALLET_TIMEOUT_MS = 50
-
-Settled = Answer | WalletError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +38,26 @@ class PosterLimits:
 class Poster:
     """The one door through which money moves, in every process."""
 
-    def __init__(self, database: Database, limits: PosterLimits):
+    def __init__(
+        self,
+        database: Database,
+        limits: PosterLimits,
+        observer: PostingObserver = UNOBSERVED,
+    ):
         self._database = database
+        self._observer = observer
         self._deadline_seconds = limits.deadline_seconds
         self._batcher: Batcher[Attempt, Answer] = Batcher(
-            self._settle, batch_limit=limits.batch, queue_limit=limits.queue
+            self._settle,
+            batch_limit=limits.batch,
+            queue_limit=limits.queue,
+            observer=observer,
         )
+
+    @property
+    def waiting(self) -> int:
+        """How many attempts wait for the batch that is being settled."""
+        return self._batcher.waiting
 
     async def post(self, attempt: Attempt) -> Answer:
         """Settle one attempt and return its answer once it is durable.
@@ -70,7 +83,9 @@ class Poster:
         second try locks the same wallets, so it waits for the first to end, and then finds its
         keys, or not, and the keys' unique constraint rules out both.
         """
-        return await self._settle_patiently(attempts, lock_timeout_ms=None)
+        results = await self._settle_patiently(attempts, lock_timeout_ms=None)
+        self._observer.settled(attempts, results)
+        return results
 
     async def _settle_patiently(
         self, attempts: Sequence[Attempt], *, lock_timeout_ms: int | None
@@ -81,6 +96,7 @@ class Poster:
                     return await ledger.post(session, attempts)
             except Exception as error:  # noqa: BLE001 - classified below; everybody gets an answer
                 fault = classify(error)
+                self._observer.failed(fault)
                 level = "error" if fault is Fault.DEFECT else "warning"
                 getattr(log, level)(
                     "posting_failed", attempts=len(attempts), fault=fault.name, exc_info=error

@@ -136,9 +136,10 @@ class Settlement:
                     transaction_id, outcome = self._move(command)
         except WalletError as error:
             outcome = error
+        failure_code = outcome.code if isinstance(outcome, WalletError) else None
         rendered = attempt.render(outcome)
         self._remember(attempt, rendered, transaction_id)
-        return Answer(rendered.status, rendered.body, replayed=False)
+        return Answer(rendered.status, rendered.body, replayed=False, failure_code=failure_code)
 
     def _open(self, command: OpenWallet) -> tuple[int | None, Outcome]:
         check_may_open(command.user_id, self._book)

@@ -16,6 +16,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from core.batching import Batcher
 from core.errors import InvalidCredentials, InvalidRefreshToken
+from core.observation import UNOBSERVED, BatchObserver
 from core.people import find_by_email
 from core.retrying import in_transaction
 from core.security import PasswordHasher, make_refresh_token, token_sha256
@@ -127,10 +128,13 @@ class SignInCheck:
     wherever it was handled, is effective for every request that follows it.
     """
 
-    def __init__(self, database: Database):
+    def __init__(self, database: Database, observer: BatchObserver = UNOBSERVED):
         self._database = database
         self._batcher: Batcher[int, bool] = Batcher(
-            self._query, batch_limit=CHECKS_IN_A_BATCH, queue_limit=CHECKS_WAITING_LIMIT
+            self._query,
+            batch_limit=CHECKS_IN_A_BATCH,
+            queue_limit=CHECKS_WAITING_LIMIT,
+            observer=observer,
         )
 
     async def lasts(self, sign_in_id: int) -> bool:

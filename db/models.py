@@ -80,6 +80,11 @@ def _column(sa_type: Any, **kwargs: Any) -> Any:
     return Field(sa_type=sa_type, **kwargs)
 
 
+def _where(condition: str) -> dict[str, Any]:
+    """Make an index one of the rows that fulfil a condition."""
+    return {"postgresql_where": text(condition), "sqlite_where": text(condition)}
+
+
 # AUTOINCREMENT: without it SQLite would hand out the id of a deleted last row again.
 _NEVER_REUSE_IDS = {"sqlite_autoincrement": True}
 
@@ -141,13 +146,7 @@ class Wallet(SQLModel, table=True):
         CheckConstraint(f"balance_minor <= {MAX_MINOR}", name="balance_limit"),
         CheckConstraint("closed_at IS NULL OR balance_minor = 0", name="closed_empty"),
         # One open wallet per person.
-        Index(
-            "uq_wallets_open_user_id",
-            "user_id",
-            unique=True,
-            postgresql_where=text("closed_at IS NULL"),
-            sqlite_where=text("closed_at IS NULL"),
-        ),
+        Index("uq_wallets_open_user_id", "user_id", unique=True, **_where("closed_at IS NULL")),
         Index("ix_wallets_user_id", "user_id"),
         _NEVER_REUSE_IDS,
     )
@@ -181,8 +180,7 @@ class Transaction(SQLModel, table=True):
             "ix_transactions_counterparty_wallet_id_id",
             "counterparty_wallet_id",
             "id",
-            postgresql_where=text("counterparty_wallet_id IS NOT NULL"),
-            sqlite_where=text("counterparty_wallet_id IS NOT NULL"),
+            **_where("counterparty_wallet_id IS NOT NULL"),
         ),
         _NEVER_REUSE_IDS,
     )
@@ -258,12 +256,9 @@ class OutboxItem(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("transaction_id", "user_id"),
         CheckConstraint("done_at IS NULL OR dead_at IS NULL", name="done_or_dead"),
-        Index(
-            "ix_outbox_open_due_at",
-            "due_at",
-            postgresql_where=text("done_at IS NULL AND dead_at IS NULL"),
-            sqlite_where=text("done_at IS NULL AND dead_at IS NULL"),
-        ),
+        Index("ix_outbox_open_due_at", "due_at", **_where("done_at IS NULL AND dead_at IS NULL")),
+        # Those that were given up are few among all that were ever sent.
+        Index("ix_outbox_dead_at", "dead_at", **_where("dead_at IS NOT NULL")),
         _NEVER_REUSE_IDS,
     )
 

@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple, cast
 from uuid import uuid4
 
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import QueuePool
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 # For the poster, sign-ins and sign-ups; DATABASE_POOL_SIZE is for reading.
@@ -24,6 +25,13 @@ LOCK_TIMEOUT_MS = 1_000
 
 SQLITE_BUSY_TIMEOUT_MS = 5_000
 SQLITE_CHECKPOINT_PAGES = 4_000
+
+
+class PoolUse(NamedTuple):
+    """How many connections of a pool are in use, and how many there can be."""
+
+    in_use: int
+    limit: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,10 +81,20 @@ class Database:
         async with AsyncSession(self._reader, expire_on_commit=False, autoflush=False) as session:
             yield session
 
+    @property
+    def engines(self) -> dict[str, AsyncEngine]:
+        """Both engines by what their connections do: `writers` and `readers`."""
+        return {"writers": self.engine, "readers": self._reader}
+
+    def pool_use(self) -> dict[str, PoolUse]:
+        """Return how much of each pool is in use; asks nothing of the database."""
+        pools = {name: cast(QueuePool, engine.pool) for name, engine in self.engines.items()}
+        return {name: PoolUse(pool.checkedout(), pool.size()) for name, pool in pools.items()}
+
     async def close(self) -> None:
         """Close every connection."""
-        await self.engine.dispose()
-        await self._reader.dispose()
+        for engine in self.engines.values():
+            await engine.dispose()
 
 
 def _create_postgresql_engine(options: DatabaseOptions, pool_size: int) -> AsyncEngine:

@@ -130,3 +130,31 @@ async def test_a_late_commit_is_not_skipped(people: People, database: Database) 
     async with database.transaction() as session:
         await outbox.mark_done(session, late_ids, now=later)
     assert await lease_of(database, early_ids + late_ids, later + timedelta(seconds=1)) == early_ids
+
+
+async def test_how_receipts_stand_is_told_without_looking_at_too_many(
+    people: People, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def stand() -> outbox.Standing:
+        async with database.reading() as session:
+            return await outbox.standing(session)
+
+    before = await stand()
+    began = datetime.now(UTC)
+    person = await people.with_wallet(1)
+    for _ in range(2):
+        await person.deposit(1)
+    given_up, sent, _ = await receipts_of(database, person)
+    async with database.transaction() as session:
+        await outbox.mark_failed(session, given_up, error="gone", permanent=True, now=NOW)
+        await outbox.mark_done(session, [sent], now=NOW)
+
+    after = await stand()
+
+    assert (after.waiting, after.dead) == (before.waiting + 1, before.dead + 1)
+    assert after.oldest is not None
+    assert after.oldest == (before.oldest or after.oldest)
+    assert before.oldest is not None or after.oldest >= began
+    monkeypatch.setattr(outbox, "COUNTED_LIMIT", 1)
+    bounded = await stand()
+    assert (bounded.waiting, bounded.dead) == (1, 1)
