@@ -24,6 +24,7 @@ from db.schema import check_schema, read_installation_id
 from db.session import Database
 from dependencies.limits import RateLimiter
 from dependencies.services import Services, ServiceSettings
+from integrations.metrics import Metrics
 from integrations.redis import GuardedRedis
 from middleware.answer_cache import AnswerCache
 from middleware.body_limit import BodyLimitMiddleware
@@ -31,6 +32,7 @@ from middleware.request_context import RequestContextMiddleware
 from operations.draining import draining_on_sigterm
 from operations.logs import configure_logs
 from routers import landing, people, service, transactions, wallets
+from routers import metrics as metrics_page
 from routers.openapi import install_openapi
 from schemas.problem import problem_response
 
@@ -42,10 +44,11 @@ KEY_HEADERS = ("X-Idempotency-Key", "Idempotency-Key")
 def create_app(settings: Settings) -> FastAPI:
     """Return the application for these settings; its lifespan opens and closes what it needs."""
     configure_logs(level=settings.effective_log_level, as_json=settings.in_production)
+    metrics = Metrics(VERSION)
     app = FastAPI(
         title=settings.app_name,
         version=VERSION,
-        lifespan=partial(serve, settings),
+        lifespan=partial(serve, settings, metrics),
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -53,12 +56,12 @@ def create_app(settings: Settings) -> FastAPI:
     )
     add_routes(app)
     add_error_handlers(app)
-    add_middleware(app, settings)
+    add_middleware(app, settings, metrics)
     return app
 
 
 @asynccontextmanager
-async def serve(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
+async def serve(settings: Settings, metrics: Metrics, app: FastAPI) -> AsyncIterator[None]:
     """Hold what the handlers work with while the application runs.
 
     Raises SchemaOutdated, which ends the start, when migrations are missing.
@@ -67,7 +70,8 @@ async def serve(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
     try:
         await check_schema(database)
         app.state.landing_page = landing.make_page(app)
-        services = make_services(settings, database, await read_installation_id(database))
+        installation_id = await read_installation_id(database)
+        services = make_services(settings, database, installation_id, metrics)
         app.state.services = services
         log.info("started", version=VERSION, environment=settings.environment)
         try:
@@ -79,7 +83,12 @@ async def serve(settings: Settings, app: FastAPI) -> AsyncIterator[None]:
         await database.close()
 
 
-def make_services(settings: Settings, database: Database, installation_id: str) -> Services:
+def make_services(
+    settings: Settings,
+    database: Database,
+    installation_id: str,
+    metrics: Metrics,
+) -> Services:
     """Make what the handlers work with."""
     redis = GuardedRedis(settings.redis_url)
     limits = PosterLimits(
@@ -94,7 +103,7 @@ def make_services(settings: Settings, database: Database, installation_id: str) 
             refresh_lifetime=timedelta(days=settings.refresh_token_expire_days),
         ),
         database=database,
-        poster=Poster(database, limits),
+        poster=Poster(database, limits, metrics),
         redis=redis,
         answers=AnswerCache(redis, database, installation_id),
         limiter=RateLimiter(
@@ -110,6 +119,7 @@ def make_services(settings: Settings, database: Database, installation_id: str) 
             lifetime_seconds=settings.access_token_expire_minutes * 60,
         ),
         sign_in_check=SignInCheck(database),
+        metrics=metrics,
         draining=threading.Event(),
     )
 
@@ -126,7 +136,7 @@ def add_routes(app: FastAPI) -> None:
     Not by `include_router`: it matches each request twice and replaces the application of our
     route class, which is all that `WalletRoute` is for.
     """
-    for module in (transactions, wallets, people, service, landing):
+    for module in (transactions, wallets, people, service, landing, metrics_page):
         app.router.routes.extend(module.router.routes)
     app.mount(service.ASSETS_PATH, service.documentation_assets())
     app.mount(landing.STATIC_PATH, landing.static_files)
@@ -136,7 +146,7 @@ def add_routes(app: FastAPI) -> None:
     install_openapi(app)
 
 
-def add_middleware(app: FastAPI, settings: Settings) -> None:
+def add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
     """Add the layers around all routes; the last one added is the outermost."""
     app.add_middleware(BodyLimitMiddleware)
     if settings.allowed_origins:
@@ -152,7 +162,7 @@ def add_middleware(app: FastAPI, settings: Settings) -> None:
                 "Retry-After",
             ],
         )
-    app.add_middleware(RequestContextMiddleware)
+    app.add_middleware(RequestContextMiddleware, observe=metrics.observe_request)
 
 
 def add_error_handlers(app: FastAPI) -> None:

@@ -13,6 +13,7 @@ from core.security import AccessTokens, PasswordHasher
 from core.sign_ins import SignInCheck
 from db.session import Database
 from dependencies.limits import RateLimiter
+from integrations.metrics import Metrics
 from integrations.redis import GuardedRedis
 from middleware.answer_cache import AnswerCache
 
@@ -39,6 +40,7 @@ class Services:
     hasher: PasswordHasher
     tokens: AccessTokens
     sign_in_check: SignInCheck
+    metrics: Metrics
     # Set once the process was asked to end.
     draining: threading.Event
 

@@ -1,26 +1,37 @@
-"""Gives every request an id, tells it in the answer and the log, and writes one log line each."""
+"""Gives every request an id, tells it in the answer and the log, and writes one log line each.
+
+Whoever counts requests is told of each here as well, since this layer sees how all of them end.
+"""
 
 import re
 import time
+from collections.abc import Callable
 from typing import Final
 from uuid import uuid4
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core.errors import InternalError
+
 log = structlog.get_logger("wallet.requests")
 
-PROBES: Final = frozenset({"/livez", "/readyz"})
+PROBES: Final = frozenset({"/livez", "/readyz", "/metrics"})
 HEADER: Final = b"x-request-id"
 # What is safe in a log line and a header; anything else gets an id of ours.
 _ACCEPTED: Final = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 
 
+# Takes the scope, as the router left it, the status, 0 if there was no answer, and the seconds.
+RequestObserver = Callable[[Scope, int, float], None]
+
+
 class RequestContextMiddleware:
     """Outermost layer: sets `scope["request_id"]`."""
 
-    def __init__(self, app: ASGIApp):
+    def __init__(self, app: ASGIApp, observe: RequestObserver):
         self._app = app
+        self._observe = observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request within its context."""
@@ -44,7 +55,13 @@ class RequestContextMiddleware:
 
         try:
             await self._app(scope, receive, send_with_id)
+        except Exception:
+            # Outside of this layer it becomes an answer.
+            status = status or InternalError.status
+            raise
         finally:
+            seconds = time.perf_counter() - started
+            self._observe(scope, status, seconds)
             # Probes ask every few seconds and say nothing new.
             write = log.debug if scope["path"] in PROBES else log.info
             write(
@@ -52,7 +69,7 @@ class RequestContextMiddleware:
                 method=scope["method"],
                 path=scope["path"],
                 status=status,
-                milliseconds=round((time.perf_counter() - started) * 1000, 1),
+                milliseconds=round(seconds * 1000, 1),
             )
 
 

@@ -109,6 +109,7 @@ TABLE = (
     _open("GET /", 200),
     _open("GET /livez", 200),
     _open("GET /readyz", 200),
+    _open("GET /metrics", 200),
     _open("GET /docs", 200),
     _open("GET /redoc", 200),
     _open("GET /openapi.json", 200),

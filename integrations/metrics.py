@@ -1,0 +1,268 @@
+"""What one process tells Prometheus: the instruments, and the text they are read as.
+
+The only place that knows `prometheus_client`. Requests and postings are counted as they happen;
+what is so at the time of a scrape is given to `expose` and not kept.
+"""
+
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.registry import Collector
+
+from core.commands import Attempt, Command, Settled
+from core.errors import WalletError
+from core.outbox import COUNTED_LIMIT, Standing
+from db.faults import Fault
+from db.session import PoolUse
+
+# When each series was begun would be a series more for each.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # It has no types.
+
+REQUEST_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+WAIT_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+BATCH_SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
+
+# A method is whatever the caller writes, and each label value is kept for ever.
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+_NO_ROUTE: Final = "none"
+_NO_STATUS: Final = "none"
+_WORD_START: Final = re.compile(r"(?<!^)(?=[A-Z])")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Snapshot:
+    attempts_waiting: int
+    pools: Mapping[str, PoolUse]
+    outbox: Standing | None
+    redis_answers: bool
+
+
+class Metrics:
+    """The instruments of one application; a `core.observation.PostingObserver`."""
+
+    media_type: Final = CONTENT_TYPE_PLAIN_0_0_4
+
+    def __init__(self, version: str):
+        self._registry = CollectorRegistry()
+        self._moment = _Moment(version)
+        self._registry.register(self._moment)
+        ProcessCollector(registry=self._registry)
+        PlatformCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+        self._make_request_instruments()
+        self._make_posting_instruments()
+
+    def observe_request(self, scope: Mapping[str, Any], status: int, seconds: float) -> None:
+        """Count a request that is over; `status` 0 means that it was not answered."""
+        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+        # The router leaves the endpoint in the scope, and every request to a route the same one.
+        key = (scope.get("endpoint"), method, status)
+        found = self._of_requests.get(key)
+        if found is None:
+            labels = (method, _route_template(scope))
+            found = self._of_requests[key] = (
+                self._requests.labels(*labels, str(status) if status else _NO_STATUS),
+                self._request_seconds.labels(*labels),
+            )
+        found[0].inc()
+        found[1].observe(seconds)
+
+    def submitted(self) -> float:
+        """Mark when an attempt begins to wait."""
+        return time.perf_counter()
+
+    @contextmanager
+    def batch(self, marks: Sequence[float]) -> Iterator[None]:
+        """Observe a batch: how many, how long they waited, how long it takes."""
+        started = time.perf_counter()
+        self._batch_size.observe(len(marks))
+        for mark in marks:
+            self._wait_seconds.observe(started - mark)
+        try:
+            yield
+        finally:
+            self._batch_seconds.observe(time.perf_counter() - started)
+
+    def settled(self, attempts: Sequence[Attempt], results: Sequence[Settled]) -> None:
+        """Count attempts by what they wanted and what became of them."""
+        for attempt, result in zip(attempts, results, strict=True):
+            key = (type(attempt.command), _outcome(result))
+            found = self._of_postings.get(key)
+            if found is None:
+                found = self._of_postings[key] = self._postings.labels(_type(key[0]), key[1])
+            found.inc()
+
+    def failed(self, fault: Fault) -> None:
+        """Count a try that failed as a whole."""
+        self._faults.labels(fault.name.lower()).inc()
+
+    def expose(
+        self,
+        *,
+        attempts_waiting: int,
+        pools: Mapping[str, PoolUse],
+        outbox: Standing | None,
+        redis_answers: bool,
+    ) -> bytes:
+        """Return everything in Prometheus' text format.
+
+        `outbox` is None when the database does not tell.
+        """
+        self._moment.snapshot = _Snapshot(
+            attempts_waiting=attempts_waiting,
+            pools=pools,
+            outbox=outbox,
+            redis_answers=redis_answers,
+        )
+        return generate_latest(self._registry)
+
+    def _make_request_instruments(self) -> None:
+        self._requests = Counter(
+            "http_requests",
+            "Requests by method, route template and status ('none': left without an answer).",
+            ("method", "route", "status"),
+            registry=self._registry,
+        )
+        self._request_seconds = Histogram(
+            "http_request_duration_seconds",
+            "How long requests took, by method and route template.",
+            ("method", "route"),
+            buckets=REQUEST_SECONDS,
+            registry=self._registry,
+        )
+        self._of_requests: dict[tuple[Any, str, int], tuple[Counter, Histogram]] = {}
+
+    def _make_posting_instruments(self) -> None:
+        registry = self._registry
+        self._postings = Counter(
+            "wallet_postings",
+            "Attempts by type and outcome: success, replayed, or the code of the refusal.",
+            ("type", "outcome"),
+            registry=registry,
+        )
+        self._of_postings: dict[tuple[type[Command], str], Counter] = {}
+        self._batch_size = Histogram(
+            "wallet_posting_batch_size",
+            "Attempts in one ledger transaction.",
+            buckets=BATCH_SIZES,
+            registry=registry,
+        )
+        self._batch_seconds = Histogram(
+            "wallet_posting_batch_seconds",
+            "How long a batch took, commit and further tries included.",
+            buckets=WAIT_SECONDS,
+            registry=registry,
+        )
+        self._wait_seconds = Histogram(
+            "wallet_posting_wait_seconds",
+            "How long attempts waited for their batch to begin.",
+            buckets=WAIT_SECONDS,
+            registry=registry,
+        )
+        self._faults = Counter(
+            "wallet_posting_faults",
+            "Tries to settle a batch, or a part of one, that failed as a whole.",
+            ("fault",),
+            registry=registry,
+        )
+        # Present from the start, so that the first one is seen as an increase.
+        for fault in Fault:
+            self._faults.labels(fault.name.lower())
+
+
+class _Moment(Collector):
+    """Exposes the snapshot of the scrape under way; what is unknown is left out."""
+
+    def __init__(self, version: str):
+        self._version = version
+        self.snapshot: _Snapshot | None = None
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what the snapshot holds."""
+        yield InfoMetricFamily("wallet", "The version that runs.", {"version": self._version})
+        if self.snapshot is None:
+            return
+        yield GaugeMetricFamily(
+            "wallet_posting_attempts_waiting",
+            "Attempts that wait for the batch under way to end.",
+            self.snapshot.attempts_waiting,
+        )
+        yield GaugeMetricFamily(
+            "wallet_redis_up", "Whether Redis answers.", float(self.snapshot.redis_answers)
+        )
+        yield GaugeMetricFamily(
+            "wallet_database_up",
+            "Whether the database answers.",
+            float(self.snapshot.outbox is not None),
+        )
+        yield from _pool_families(self.snapshot.pools)
+        if self.snapshot.outbox is not None:
+            yield from _outbox_families(self.snapshot.outbox)
+
+
+def _pool_families(pools: Mapping[str, PoolUse]) -> Iterator[Metric]:
+    in_use = GaugeMetricFamily(
+        "wallet_database_connections_in_use", "Connections that are at work.", labels=("pool",)
+    )
+    limit = GaugeMetricFamily(
+        "wallet_database_connections_limit", "Connections there can be.", labels=("pool",)
+    )
+    for name, use in pools.items():
+        in_use.add_metric((name,), use.in_use)
+        limit.add_metric((name,), use.limit)
+    yield in_use
+    yield limit
+
+
+def _outbox_families(outbox: Standing) -> Iterator[Metric]:
+    receipts = GaugeMetricFamily(
+        "wallet_outbox_receipts",
+        f"Receipts that wait or were given up; counted up to {COUNTED_LIMIT}.",
+        labels=("state",),
+    )
+    receipts.add_metric(("waiting",), outbox.waiting)
+    receipts.add_metric(("dead",), outbox.dead)
+    yield receipts
+    age = (datetime.now(UTC) - outbox.oldest).total_seconds() if outbox.oldest else 0
+    yield GaugeMetricFamily(
+        "wallet_outbox_age_seconds", "How long the oldest receipt waits; 0 if none does.", age
+    )
+
+
+def _outcome(result: Settled) -> str:
+    if isinstance(result, WalletError):
+        return result.code
+    return "replayed" if result.replayed else result.failure_code or "success"
+
+
+def _type(command: type[Command]) -> str:
+    """Word a command as a label: OpenWallet is `open_wallet`."""
+    return _WORD_START.sub("_", command.__name__).lower()
+
+
+def _route_template(scope: Mapping[str, Any]) -> str:
+    """Return the path of the route as it is written, so that ids do not become labels."""
+    endpoint = scope.get("endpoint")
+    if endpoint is None:
+        return _NO_ROUTE
+    for route in scope["app"].router.routes:
+        if endpoint in (getattr(route, "endpoint", None), getattr(route, "app", None)):
+            return str(route.path)
+    return _NO_ROUTE
