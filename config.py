@@ -67,6 +67,12 @@ def _checked_redis_url(url: str) -> str:
     return url
 
 
+def _checked_http_url(url: str) -> str:
+    if url and not (urlsplit(url).scheme in {"http", "https"} and urlsplit(url).hostname):
+        raise ValueError("must start with http:// or https://")
+    return url
+
+
 def _split_commas(value: object) -> object:
     if not isinstance(value, str):
         return value
@@ -146,6 +152,9 @@ class Settings(BaseSettings):
     mail_folder: str = "mail"
     sender_mail: str = "no-reply@example.com"
     sender_name: str = "Wallet"
+
+    # OpenTelemetry's own name for where traces go.
+    otel_exporter_otlp_endpoint: Annotated[str, BeforeValidator(_checked_http_url)] = ""
 
     google_client_id: str = ""
     google_client_secret: SecretStr = SecretStr("")

@@ -8,6 +8,7 @@ from functools import partial
 
 import structlog
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
@@ -26,9 +27,11 @@ from dependencies.limits import RateLimiter
 from dependencies.services import Services, ServiceSettings
 from integrations.metrics import Metrics
 from integrations.redis import GuardedRedis
+from integrations.traces import Traces, make_traces
 from middleware.answer_cache import AnswerCache
 from middleware.body_limit import BodyLimitMiddleware
-from middleware.request_context import RequestContextMiddleware
+from middleware.request_context import PROBES, RequestContextMiddleware
+from middleware.trace_context import TraceContextMiddleware
 from operations.draining import draining_on_sigterm
 from operations.logs import configure_logs
 from routers import landing, people, service, transactions, wallets
@@ -45,10 +48,12 @@ def create_app(settings: Settings) -> FastAPI:
     """Return the application for these settings; its lifespan opens and closes what it needs."""
     configure_logs(level=settings.effective_log_level, as_json=settings.in_production)
     metrics = Metrics(VERSION)
+    traces = make_traces(settings.otel_exporter_otlp_endpoint, VERSION)
     app = FastAPI(
         title=settings.app_name,
         version=VERSION,
-        lifespan=partial(serve, settings, metrics),
+        lifespan=partial(serve, settings, metrics, traces),
+        telemetry=_telemetry(traces),
         docs_url=None,
         redoc_url=None,
         openapi_url=None,
@@ -56,12 +61,14 @@ def create_app(settings: Settings) -> FastAPI:
     )
     add_routes(app)
     add_error_handlers(app)
-    add_middleware(app, settings, metrics)
+    add_middleware(app, settings, metrics, traces)
     return app
 
 
 @asynccontextmanager
-async def serve(settings: Settings, metrics: Metrics, app: FastAPI) -> AsyncIterator[None]:
+async def serve(
+    settings: Settings, metrics: Metrics, traces: Traces, app: FastAPI
+) -> AsyncIterator[None]:
     """Hold what the handlers work with while the application runs.
 
     Raises SchemaOutdated, which ends the start, when migrations are missing.
@@ -70,8 +77,9 @@ async def serve(settings: Settings, metrics: Metrics, app: FastAPI) -> AsyncIter
     try:
         await check_schema(database)
         app.state.landing_page = landing.make_page(app)
+        traces.follow(database)
         installation_id = await read_installation_id(database)
-        services = make_services(settings, database, installation_id, metrics)
+        services = make_services(settings, database, installation_id, metrics, traces)
         app.state.services = services
         log.info("started", version=VERSION, environment=settings.environment)
         try:
@@ -81,6 +89,7 @@ async def serve(settings: Settings, metrics: Metrics, app: FastAPI) -> AsyncIter
             await close_services(services)
     finally:
         await database.close()
+        await traces.close()
 
 
 def make_services(
@@ -88,6 +97,7 @@ def make_services(
     database: Database,
     installation_id: str,
     metrics: Metrics,
+    traces: Traces,
 ) -> Services:
     """Make what the handlers work with."""
     redis = GuardedRedis(settings.redis_url)
@@ -103,7 +113,7 @@ def make_services(
             refresh_lifetime=timedelta(days=settings.refresh_token_expire_days),
         ),
         database=database,
-        poster=Poster(database, limits, metrics),
+        poster=Poster(database, limits, traces.around_postings(metrics)),
         redis=redis,
         answers=AnswerCache(redis, database, installation_id),
         limiter=RateLimiter(
@@ -118,7 +128,7 @@ def make_services(
             algorithm=settings.algorithm,
             lifetime_seconds=settings.access_token_expire_minutes * 60,
         ),
-        sign_in_check=SignInCheck(database),
+        sign_in_check=SignInCheck(database, traces.around_sign_in_checks()),
         metrics=metrics,
         draining=threading.Event(),
     )
@@ -146,7 +156,7 @@ def add_routes(app: FastAPI) -> None:
     install_openapi(app)
 
 
-def add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
+def add_middleware(app: FastAPI, settings: Settings, metrics: Metrics, traces: Traces) -> None:
     """Add the layers around all routes; the last one added is the outermost."""
     app.add_middleware(BodyLimitMiddleware)
     if settings.allowed_origins:
@@ -162,6 +172,8 @@ def add_middleware(app: FastAPI, settings: Settings, metrics: Metrics) -> None:
                 "Retry-After",
             ],
         )
+    if traces.provider is not None:
+        app.add_middleware(TraceContextMiddleware)
     app.add_middleware(RequestContextMiddleware, observe=metrics.observe_request)
 
 
@@ -181,6 +193,19 @@ def add_error_handlers(app: FastAPI) -> None:
 
     app.add_exception_handler(HTTPException, handle_http)
     app.add_exception_handler(Exception, handle_defect)
+
+
+def _telemetry(traces: Traces) -> TelemetryConfig:
+    """Let FastAPI trace requests, but for probes; it does nothing else, and nothing by itself."""
+    return {
+        "tracing": traces.provider is not None,
+        "tracer_provider": traces.provider,
+        "exclude": lambda scope: scope["path"] in PROBES,
+        "operation_spans": False,
+        "metrics": False,
+        "logs": False,
+        "auto_configure": False,
+    }
 
 
 def _methods_at(app: FastAPI, path: str) -> list[str]:

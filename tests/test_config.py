@@ -78,6 +78,7 @@ def test_database_urls_become_asynchronous(given: str, used: str) -> None:
     ("name", "value"),
     [
         ("DATABASE_URL", "mysql://root:hunter2@h/d"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "hunter2:4317"),
         ("REDIS_URL", "http://hunter2"),
         ("ENVIRONMENT", "hunter2"),
         ("ACCESS_TOKEN_EXPIRE_MINUTES", "hunter2"),
