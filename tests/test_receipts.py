@@ -61,6 +61,8 @@ async def shared_house(
 async def house(shared_house: House) -> House:
     """The same, everything running, nothing waiting, and a Brevo that knows of nothing yet."""
     await eventually(lambda: quiet(shared_house))
+    # A receipt that was handed over twice may be done and still be sent once more.
+    await eventually(lambda: idle(shared_house))
     shared_house.brevo.forget()
     return shared_house
 
@@ -102,6 +104,14 @@ async def quiet(house: House) -> bool:
         oldest = await outbox.oldest_open(session)
     await database.close()
     return oldest is None
+
+
+async def idle(house: House) -> bool:
+    """Whether the worker holds no message and none waits for it in Redis."""
+    async with redis.asyncio.Redis.from_url(house.redis.url) as connection:
+        return not await connection.keys("dramatiq:__acks__.*") and not await connection.exists(
+            "dramatiq:receipts"
+        )
 
 
 async def test_both_parties_get_one_mail_each(house: House) -> None:
@@ -190,10 +200,11 @@ async def test_a_worker_killed_while_sending_does_not_send_twice(house: House) -
 
 
 async def test_a_refused_mail_is_kept_listed_and_sent_again(house: House) -> None:
-    house.brevo.failures = [400]
+    # More than one: a mail of before that is asked for once more must not use it up.
+    house.brevo.failures = [400] * 10
     person = await People(house.client).with_wallet(5)
-    await eventually(lambda: len(house.brevo.requests) == 1)
     await eventually(lambda: quiet(house))
+    house.brevo.failures.clear()
 
     code, said = await wallet(house, "outbox")
 
