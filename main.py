@@ -21,6 +21,7 @@ from core.limiter import RateLimits, parse_limits
 from core.poster import Poster, PosterLimits
 from core.security import AccessTokens, PasswordHasher
 from core.sign_ins import SignInCheck
+from core.wallets import WalletReader
 from db.schema import check_schema, read_installation_id
 from db.session import Database
 from dependencies.limits import RateLimiter
@@ -37,6 +38,7 @@ from operations.logs import configure_logs
 from routers import landing, people, service, transactions, wallets
 from routers import metrics as metrics_page
 from routers.openapi import install_openapi
+from routers.shortcut import ShortcutMiddleware
 from schemas.problem import problem_response
 
 log = structlog.get_logger(__name__)
@@ -101,11 +103,6 @@ def make_services(
 ) -> Services:
     """Make what the handlers work with."""
     redis = GuardedRedis(settings.redis_url)
-    limits = PosterLimits(
-        batch=settings.posting_batch_limit,
-        queue=settings.posting_queue_limit,
-        deadline_seconds=settings.posting_deadline_seconds,
-    )
     return Services(
         settings=ServiceSettings(
             app_name=settings.app_name,
@@ -113,7 +110,7 @@ def make_services(
             refresh_lifetime=timedelta(days=settings.refresh_token_expire_days),
         ),
         database=database,
-        poster=Poster(database, limits, traces.around_postings(metrics)),
+        poster=Poster(database, _poster_limits(settings), traces.around_postings(metrics)),
         redis=redis,
         answers=AnswerCache(redis, database, installation_id),
         limiter=RateLimiter(
@@ -129,6 +126,7 @@ def make_services(
             lifetime_seconds=settings.access_token_expire_minutes * 60,
         ),
         sign_in_check=SignInCheck(database, traces.around_sign_in_checks()),
+        wallets=WalletReader(database),
         metrics=metrics,
         draining=threading.Event(),
     )
@@ -137,6 +135,7 @@ def make_services(
 async def close_services(services: Services) -> None:
     """Finish the postings that were taken, then close the connections to Redis."""
     await services.poster.stop()
+    await services.answers.stop()
     await services.redis.close()
 
 
@@ -158,6 +157,8 @@ def add_routes(app: FastAPI) -> None:
 
 def add_middleware(app: FastAPI, settings: Settings, metrics: Metrics, traces: Traces) -> None:
     """Add the layers around all routes; the last one added is the outermost."""
+    if traces.provider is None:
+        app.add_middleware(ShortcutMiddleware, api=app)
     app.add_middleware(BodyLimitMiddleware)
     if settings.allowed_origins:
         app.add_middleware(
@@ -183,8 +184,9 @@ def add_error_handlers(app: FastAPI) -> None:
     async def handle_http(request: Request, error: Exception) -> Response:
         request_id = request.scope["request_id"]
         if isinstance(error, HTTPException) and error.status_code == MethodNotAllowed.status:
-            allowed = {"Allow": ", ".join(_methods_at(app, request.scope["path"]))}
-            return problem_response(MethodNotAllowed(), request_id, allowed)
+            allowed = ", ".join(_methods_at(app, request.scope["path"]))
+            allow = (b"allow", allowed.encode())
+            return problem_response(MethodNotAllowed(), request_id, [allow])
         return problem_response(NotFound(), request_id)
 
     async def handle_defect(request: Request, error: Exception) -> Response:
@@ -216,6 +218,14 @@ def _methods_at(app: FastAPI, path: str) -> list[str]:
             methods |= route.methods or set()
     # What is mounted are files, to be read only.
     return sorted(methods or {"GET", "HEAD"})
+
+
+def _poster_limits(settings: Settings) -> PosterLimits:
+    return PosterLimits(
+        batch=settings.posting_batch_limit,
+        queue=settings.posting_queue_limit,
+        deadline_seconds=settings.posting_deadline_seconds,
+    )
 
 
 def _rate_limits(settings: Settings) -> RateLimits | None:

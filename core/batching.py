@@ -8,13 +8,22 @@ import asyncio
 import contextvars
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from core.errors import Unavailable
 from core.observation import UNOBSERVED, BatchObserver
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+class Waiting(NamedTuple, Generic[Item, Result]):
+    """An item that waits; nobody waits for the result of one without a future."""
+
+    item: Item
+    mark: Any
+    future: asyncio.Future[Result] | None = None
+    deadline: asyncio.TimerHandle | None = None
 
 
 class Batcher(Generic[Item, Result]):
@@ -30,13 +39,15 @@ class Batcher(Generic[Item, Result]):
         *,
         batch_limit: int,
         queue_limit: int,
+        deadline_seconds: float | None = None,
         observer: BatchObserver = UNOBSERVED,
     ):
         self._run = run
         self._batch_limit = batch_limit
         self._queue_limit = queue_limit
+        self._deadline_seconds = deadline_seconds
         self._observer = observer
-        self._waiting: deque[tuple[Item, asyncio.Future[Result], Any]] = deque()
+        self._waiting: deque[Waiting[Item, Result]] = deque()
         self._worker: asyncio.Task[None] | None = None
         self._stopping = False
 
@@ -48,24 +59,41 @@ class Batcher(Generic[Item, Result]):
     async def submit(self, item: Item) -> Result:
         """Wait for the result of `item`.
 
-        Whoever is cancelled while waiting leaves the item behind: what was taken is finished.
-        Raises Unavailable when too many wait or the batcher is stopping, and what `run` gives.
+        Whoever is cancelled while waiting, or waits beyond the deadline, leaves the item behind:
+        what was taken is finished. Raises Unavailable at the deadline, when too many wait or when
+        the batcher is stopping, and what `run` gives.
         """
-        if self._stopping or len(self._waiting) >= self._queue_limit:
-            raise Unavailable
-        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._waiting.append((item, future, self._observer.submitted()))
-        if self._worker is None:
-            # The task starts in the next turn of the loop, so all of this turn's items join. It
-            # works for everybody, so it takes nobody's context (the log's request id) along.
-            self._worker = asyncio.create_task(self._work(), context=contextvars.Context())
+        self._check_open()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+        deadline = None
+        if self._deadline_seconds is not None:
+            # One timer an item: a time-out around the wait would cost more than a posting does.
+            deadline = loop.call_later(self._deadline_seconds, _give_up, future)
+        self._take(Waiting(item, self._observer.submitted(), future, deadline))
         return await future
+
+    def leave(self, item: Item) -> None:
+        """Have `item` run without waiting for its result. Raises Unavailable as `submit` does."""
+        self._check_open()
+        self._take(Waiting(item, self._observer.submitted()))
 
     async def stop(self) -> None:
         """Refuse new items and finish those that were taken."""
         self._stopping = True
         if self._worker is not None:
             await self._worker
+
+    def _check_open(self) -> None:
+        if self._stopping or len(self._waiting) >= self._queue_limit:
+            raise Unavailable
+
+    def _take(self, waiting: Waiting[Item, Result]) -> None:
+        self._waiting.append(waiting)
+        if self._worker is None:
+            # The task starts in the next turn of the loop, so all of this turn's items join. It
+            # works for everybody, so it takes nobody's context (the log's request id) along.
+            self._worker = asyncio.create_task(self._work(), context=contextvars.Context())
 
     async def _work(self) -> None:
         try:
@@ -75,17 +103,24 @@ class Batcher(Generic[Item, Result]):
         finally:
             self._worker = None
 
-    async def _run_batch(self, batch: list[tuple[Item, asyncio.Future[Result], Any]]) -> None:
+    async def _run_batch(self, batch: list[Waiting[Item, Result]]) -> None:
         results: Sequence[Result | BaseException]
         try:
-            with self._observer.batch([mark for _, _, mark in batch]):
-                results = await self._run([item for item, _, _ in batch])
+            with self._observer.batch([waiting.mark for waiting in batch]):
+                results = await self._run([waiting.item for waiting in batch])
         except Exception as error:  # noqa: BLE001 - everyone who waits must hear of it
             results = [error] * len(batch)
-        for (_, future, _), result in zip(batch, results, strict=True):
-            if future.done():
+        for waiting, result in zip(batch, results, strict=True):
+            if waiting.deadline is not None:
+                waiting.deadline.cancel()
+            if waiting.future is None or waiting.future.done():
                 continue
             if isinstance(result, BaseException):
-                future.set_exception(result)
+                waiting.future.set_exception(result)
             else:
-                future.set_result(result)
+                waiting.future.set_result(result)
+
+
+def _give_up(future: asyncio.Future[Any]) -> None:
+    if not future.done():
+        future.set_exception(Unavailable())

@@ -3,24 +3,24 @@ must follow them.
 
 `post` settles a batch of attempts inside a transaction that the caller opened and will commit. It
 locks the wallets in id order, reads the known keys, lets `core.settlement` decide one attempt
-after another in memory, and writes everything with one statement a table.
+after another in memory, and writes what that recorded.
 """
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
-from operator import itemgetter
-from typing import Any
 
-from sqlalchemy import Executable, bindparam, insert, or_, select, update
+from sqlalchemy import Executable, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from core.commands import Answer, Attempt, Command, OpenWallet, Rendered, Transfer
 from core.errors import IdempotencyKeyReused
 from core.postings import Account, Book
-from core.settlement import KeyOfPrincipal, Remembered, Settlement
+from core.records import KeyOfPrincipal
+from core.settlement import Remembered, Settlement
 from db.arrays import id_among, pair_among
+from db.bulk import write
 from db.models import Tables
 from db.sequences import reserve_ids
 
@@ -53,7 +53,8 @@ async def post(
         now=datetime.now(UTC),
     )
     answers = [settlement.settle(attempt) for attempt in attempts]
-    await _write(connection, settlement)
+    for group in settlement.records.groups():
+        await write(connection, group)
     return answers
 
 
@@ -100,52 +101,6 @@ async def _read_keys(
         (row.principal_id, row.key): Remembered(row.fingerprint, Rendered(row.status, row.body))
         for row in rows
     }
-
-
-async def _write(connection: AsyncConnection, settlement: Settlement) -> None:
-    """Write what was decided, each table in one statement, referred-to rows first.
-
-    Changed wallets come before opened ones: a person who closed a wallet and opened another in
-    the same batch never has two open at once, which the unique index would refuse. Rows that
-    another process may be inserting too go in one order, so that neither waits for the other.
-    """
-    steps: list[tuple[Any, list[dict[str, Any]]]] = [
-        (_UPDATE_WALLET, settlement.changed_wallet_rows()),
-        (insert(Tables.wallets), _in_order(settlement.opened_wallet_rows(), "user_id")),
-        (insert(Tables.transactions), settlement.transaction_rows),
-        (insert(Tables.entries), settlement.entry_rows),
-        (insert(Tables.idempotency_keys), _in_order(settlement.key_rows, "principal_id", "key")),
-        (insert(Tables.outbox), settlement.outbox_rows),
-        (_COUNT_REPLAY, settlement.replay_rows),
-    ]
-    for statement, rows in steps:
-        if rows:
-            await connection.execute(statement, rows)
-
-
-def _in_order(rows: list[dict[str, Any]], *columns: str) -> list[dict[str, Any]]:
-    return sorted(rows, key=itemgetter(*columns))
-
-
-_UPDATE_WALLET = (
-    update(Tables.wallets)
-    .where(Tables.wallets.c.id == bindparam("changed_id"))
-    .values(
-        balance_minor=bindparam("new_balance_minor"),
-        closed_at=bindparam("new_closed_at"),
-        updated_at=bindparam("new_updated_at"),
-    )
-)
-
-# A replay writes as well: a read alone may see a commit that a failover then loses.
-_COUNT_REPLAY = (
-    update(Tables.idempotency_keys)
-    .where(
-        Tables.idempotency_keys.c.principal_id == bindparam("replayed_principal_id"),
-        Tables.idempotency_keys.c.key == bindparam("replayed_key"),
-    )
-    .values(replays=Tables.idempotency_keys.c.replays + 1)
-)
 
 
 @cache

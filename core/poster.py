@@ -46,11 +46,11 @@ class Poster:
     ):
         self._database = database
         self._observer = observer
-        self._deadline_seconds = limits.deadline_seconds
         self._batcher: Batcher[Attempt, Answer] = Batcher(
             self._settle,
             batch_limit=limits.batch,
             queue_limit=limits.queue,
+            deadline_seconds=limits.deadline_seconds,
             observer=observer,
         )
 
@@ -66,11 +66,7 @@ class Poster:
         the deadline passes (the same key then tells what became of it); InternalError for a
         defect of ours.
         """
-        try:
-            async with asyncio.timeout(self._deadline_seconds):
-                return await self._batcher.submit(attempt)
-        except TimeoutError:
-            raise Unavailable from None
+        return await self._batcher.submit(attempt)
 
     async def stop(self) -> None:
         """Finish what was taken and refuse the rest."""

@@ -49,12 +49,9 @@ async def verify_rules(database: Database) -> AsyncIterator[RuleResult]:
 
     Raises what the driver raises; a large ledger needs a patient command time-out.
     """
-    # SQLite's read transaction is one snapshot anyhow; PostgreSQL's usual one takes a new snapshot
-    # for each statement, and money that moved between two of them would look lost.
-    options = {} if database.dialect_name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
-    async with database.reading() as session:
-        connection = await session.connection(execution_options=options)
-        async for result in check_rules(connection):
+    # One snapshot: money that moved between two looks would seem lost.
+    async with database.snapshot() as session:
+        async for result in check_rules(await session.connection()):
             yield result
 
 

@@ -1,26 +1,64 @@
 """Wallets: looking at them, and freezing them (an operator's act). Money moves in `core.ledger`."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Final
 
-from sqlalchemy import update
+from sqlalchemy import Executable, update
+from sqlalchemy import select as select_rows
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from core.batching import Batcher
 from core.errors import WalletNotFound
-from db.models import User, Wallet
+from core.money import Money
+from db.arrays import id_among
+from db.models import Tables, Wallet
+from db.session import Database
+
+LOOKS_IN_A_BATCH: Final = 500
+LOOKS_WAITING_LIMIT: Final = 10_000
 
 
-async def get_open_wallet(session: AsyncSession, user_id: int) -> tuple[Wallet, User]:
-    """Return the person's open wallet and the person. Raises WalletNotFound."""
-    statement = (
-        select(Wallet, User)
-        .join(User, col(User.id) == col(Wallet.user_id))
-        .where(Wallet.user_id == user_id, col(Wallet.closed_at).is_(None))
-    )
-    found = (await session.exec(statement)).first()
-    if found is None:
-        raise WalletNotFound
-    return found
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnWallet:
+    """A person's open wallet as they see it."""
+
+    id: int
+    user_id: int
+    wallet_number: str
+    balance: Money
+    created_at: datetime
+    updated_at: datetime
+    owner_name: str
+
+
+class WalletReader:
+    """Looks up people's open wallets, those of everyone who asks at a time with one query."""
+
+    def __init__(self, database: Database):
+        self._database = database
+        self._batcher: Batcher[int, OwnWallet | None] = Batcher(
+            self._read, batch_limit=LOOKS_IN_A_BATCH, queue_limit=LOOKS_WAITING_LIMIT
+        )
+
+    async def of_person(self, user_id: int) -> OwnWallet:
+        """Return the person's open wallet, as it is after this was asked. Raises WalletNotFound."""
+        found = await self._batcher.submit(user_id)
+        if found is None:
+            raise WalletNotFound
+        return found
+
+    async def _read(self, user_ids: Sequence[int]) -> list[OwnWallet | None]:
+        async with self._database.reading() as session:
+            connection = await session.connection()
+            rows = await connection.execute(
+                _own_wallets_statement(connection.dialect.name), {"user_ids": list(set(user_ids))}
+            )
+        found = {row.user_id: _own_wallet(row) for row in rows}
+        return [found.get(user_id) for user_id in user_ids]
 
 
 async def set_frozen(session: AsyncSession, wallet_number: str, *, frozen: bool) -> Wallet:
@@ -43,3 +81,35 @@ async def set_frozen(session: AsyncSession, wallet_number: str, *, frozen: bool)
     if wallet is None:
         raise WalletNotFound("There is no open wallet with this number.")
     return wallet
+
+
+@cache
+def _own_wallets_statement(dialect_name: str) -> Executable:
+    wallets, users = Tables.wallets.c, Tables.users.c
+    return (
+        select_rows(
+            wallets.id,
+            wallets.user_id,
+            wallets.wallet_number,
+            wallets.balance_minor,
+            wallets.currency,
+            wallets.created_at,
+            wallets.updated_at,
+            users.first_name,
+            users.last_name,
+        )
+        .join(Tables.users, users.id == wallets.user_id)
+        .where(id_among(dialect_name, wallets.user_id, "user_ids"), wallets.closed_at.is_(None))
+    )
+
+
+def _own_wallet(row: Any) -> OwnWallet:
+    return OwnWallet(
+        id=row.id,
+        user_id=row.user_id,
+        wallet_number=row.wallet_number,
+        balance=Money(row.balance_minor, row.currency),
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        owner_name=f"{row.first_name} {row.last_name}",
+    )

@@ -1,7 +1,8 @@
 """Engines and the boundary of a transaction: the only place that begins and commits.
 
 `Database.transaction()` is for writing: one use case, one transaction, committed when the block
-ends and before anyone is answered. `Database.reading()` is for looking: it can never write.
+ends and before anyone is answered. `Database.reading()` and `Database.snapshot()` are for looking:
+they can never write.
 """
 
 from collections.abc import AsyncIterator
@@ -50,12 +51,25 @@ class Database:
 
     def __init__(self, options: DatabaseOptions):
         if make_url(options.url).get_backend_name() == "sqlite":
-            self.engine, self._reader = _create_sqlite_engines(options)
+            self.engine, reader = _create_sqlite_engines(options)
+            self._reader, self._snapshots = reader, reader.execution_options()
+            # Its transactions are snapshots; reading alone needs none.
+            event.listen(self._snapshots.sync_engine, "begin", partial(_begin_sqlite, "BEGIN"))
         else:
             # Two pools: however many read, and however slowly, postings find a connection.
             self.engine = _create_postgresql_engine(options, WRITING_CONNECTIONS)
-            reader = _create_postgresql_engine(options, options.pool_size)
-            self._reader = reader.execution_options(postgresql_readonly=True)
+            reader = _create_postgresql_engine(options, options.pool_size, read_only=True)
+            read_only = {"postgresql_readonly": True}
+            self._snapshots = reader.execution_options(
+                isolation_level="REPEATABLE READ", **read_only
+            )
+            # pgbouncer lends the same server connections to writers: there only a transaction can
+            # say that it reads.
+            self._reader = (
+                reader.execution_options(**read_only)
+                if options.pgbouncer
+                else reader.execution_options(isolation_level="AUTOCOMMIT")
+            )
         self.dialect_name = self.engine.dialect.name
 
     @asynccontextmanager
@@ -77,8 +91,17 @@ class Database:
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
-        """Open a session that only looks; whatever it did is rolled back."""
+        """Open a session that only looks, each statement by itself.
+
+        Nothing is begun and nothing ended: one look is one round trip.
+        """
         async with AsyncSession(self._reader, expire_on_commit=False, autoflush=False) as session:
+            yield session
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncSession]:
+        """Open a session that only looks, all of it at the database as it is at the first look."""
+        async with AsyncSession(self._snapshots, expire_on_commit=False) as session:
             yield session
 
     @property
@@ -97,7 +120,9 @@ class Database:
             await engine.dispose()
 
 
-def _create_postgresql_engine(options: DatabaseOptions, pool_size: int) -> AsyncEngine:
+def _create_postgresql_engine(
+    options: DatabaseOptions, pool_size: int, *, read_only: bool = False
+) -> AsyncEngine:
     arguments: dict[str, Any] = {
         "timeout": 2,
         "command_timeout": options.command_timeout_seconds,
@@ -118,6 +143,8 @@ def _create_postgresql_engine(options: DatabaseOptions, pool_size: int) -> Async
             "lock_timeout": str(LOCK_TIMEOUT_MS),
             "idle_in_transaction_session_timeout": str(milliseconds * 2),
         }
+        if read_only:
+            arguments["server_settings"]["default_transaction_read_only"] = "on"
     return create_async_engine(
         options.url,
         pool_size=pool_size,
@@ -152,9 +179,9 @@ def _create_sqlite_engines(options: DatabaseOptions) -> tuple[AsyncEngine, Async
         max_overflow=0,
         pool_timeout=options.pool_timeout_seconds,
     )
-    for engine, begin, query_only in ((writer, "BEGIN IMMEDIATE", False), (reader, "BEGIN", True)):
-        event.listen(engine.sync_engine, "connect", partial(_prepare_sqlite, query_only))
-        event.listen(engine.sync_engine, "begin", partial(_begin_sqlite, begin))
+    event.listen(writer.sync_engine, "connect", partial(_prepare_sqlite, False))
+    event.listen(reader.sync_engine, "connect", partial(_prepare_sqlite, True))
+    event.listen(writer.sync_engine, "begin", partial(_begin_sqlite, "BEGIN IMMEDIATE"))
     return writer, reader
 
 

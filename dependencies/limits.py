@@ -2,12 +2,17 @@
 
 The `limits` library does the counting. It is slowapi's own engine, used directly because slowapi
 calls Redis from the event loop synchronously (see docs/decisions).
+
+Whoever asks often is counted several requests at a time: the process takes a share of the limit
+from Redis and hands it out itself. Whoever asks seldom is counted one by one.
 """
 
 import hashlib
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
 
 from limits import RateLimitItem
 from limits.aio.storage import MemoryStorage, RedisStorage
@@ -17,6 +22,22 @@ from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from core.errors import RateLimited
 from core.limiter import RateLimits
 from integrations.redis import GuardedRedis, RedisUnavailable
+
+# A share is at most this part of the limit: so much may be lost for a while in each process, and
+# nobody is refused for more than that before the limit.
+LARGEST_SHARE: Final = 1 / 50
+# A share that lasted less grows, one that lasted more shrinks to a single request again.
+QUICK_SECONDS: Final = 1.0
+SHARES_LIMIT: Final = 10_000
+
+
+@dataclass(slots=True)
+class Share:
+    """Requests that were counted in advance, and since when."""
+
+    size: int
+    left: int
+    taken_at: float
 
 
 class RateLimiter:
@@ -32,6 +53,7 @@ class RateLimiter:
     ):
         self._limits = limits
         self._redis = redis
+        self._shares: dict[tuple[str, str], Share] = {}
         self._local = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._shared = SlidingWindowCounterRateLimiter(
             RedisStorage(
@@ -63,22 +85,54 @@ class RateLimiter:
             await self._count(self._limits.transactions_per_user, "transaction", str(user_id))
 
     async def _count(self, items: Sequence[RateLimitItem], action: str, whose: str) -> None:
+        share = self._shares.get((action, whose))
+        if share is not None and share.left > 0 and not _is_over(share, items):
+            share.left -= 1
+            return
+        size = _next_size(share, items)
         # Hashed: an email or an address is nobody's business who looks into Redis.
         identifiers = (action, hashlib.sha256(whose.encode()).hexdigest())
-        try:
-            wait_seconds = await self._redis.guard(lambda: _hit(self._shared, items, identifiers))
-        except RedisUnavailable:
-            wait_seconds = await _hit(self._local, items, identifiers)
+        if size > 1 and await self._hit(items, identifiers, size) is None:
+            self._keep((action, whose), size)
+            return
+        wait_seconds = await self._hit(items, identifiers, 1)
         if wait_seconds is not None:
             raise RateLimited(retry_after_seconds=wait_seconds)
+        self._keep((action, whose), 1)
+
+    async def _hit(
+        self, items: Sequence[RateLimitItem], identifiers: Sequence[str], cost: int
+    ) -> int | None:
+        try:
+            return await self._redis.guard(lambda: _hit(self._shared, items, identifiers, cost))
+        except RedisUnavailable:
+            return await _hit(self._local, items, identifiers, cost)
+
+    def _keep(self, whose: tuple[str, str], size: int) -> None:
+        if len(self._shares) >= SHARES_LIMIT:
+            # What they still held is lost, and they are counted one by one again.
+            self._shares.clear()
+        self._shares[whose] = Share(size, size - 1, time.monotonic())
+
+
+def _is_over(share: Share, items: Sequence[RateLimitItem]) -> bool:
+    """Whether a share is older than the shortest window: what it counted is forgotten by then."""
+    return time.monotonic() - share.taken_at >= min(item.get_expiry() for item in items)
+
+
+def _next_size(share: Share | None, items: Sequence[RateLimitItem]) -> int:
+    largest = int(min(item.amount for item in items) * LARGEST_SHARE)
+    if share is None or time.monotonic() - share.taken_at > QUICK_SECONDS:
+        return 1
+    return max(1, min(share.size * 2, largest))
 
 
 async def _hit(
-    strategy: Strategy, items: Sequence[RateLimitItem], identifiers: Sequence[str]
+    strategy: Strategy, items: Sequence[RateLimitItem], identifiers: Sequence[str], cost: int
 ) -> int | None:
     """Count in every window; return the seconds to wait if one of them is full."""
     for item in items:
-        if not await strategy.hit(item, *identifiers):
+        if not await strategy.hit(item, *identifiers, cost=cost):
             window = await strategy.get_window_stats(item, *identifiers)
             return max(1, math.ceil(window.reset_time - time.time()))
     return None

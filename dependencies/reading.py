@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import TypeAdapter, ValidationError
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from core.errors import (
     FieldError,
@@ -57,7 +57,7 @@ _DECODER: Final = json.JSONDecoder(
 async def read_json(request: Request, adapter: TypeAdapter[Value]) -> Value:
     """Return the JSON body as what `adapter` validates."""
     _check_media_type(request, "application/json")
-    raw = await request.body()
+    raw = await _read_body(request)
     try:
         document = _DECODER.decode(raw.decode("utf-8"))
         if b"\\u" in raw:
@@ -73,7 +73,7 @@ async def read_form(request: Request, adapter: TypeAdapter[Value]) -> Value:
     _check_media_type(request, "application/x-www-form-urlencoded")
     try:
         pairs = parse_qsl(
-            (await request.body()).decode("ascii"),
+            (await _read_body(request)).decode("ascii"),
             keep_blank_values=True,
             strict_parsing=True,
             errors="strict",
@@ -112,6 +112,18 @@ def read_path_id(request: Request, name: str) -> int:
     if not plain or len(text) > _INT_CHARACTERS_LIMIT or int(text) > MAX_ID:
         raise InvalidRequest([FieldError(name, "must be a positive whole number")])
     return int(text)
+
+
+async def _read_body(request: Request) -> bytes:
+    """Return the whole body. Raises ClientDisconnect if the client goes away meanwhile."""
+    chunks = []
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunks.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(chunks)
 
 
 def _check_media_type(request: Request, expected: str) -> None:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from core.poster import Poster
 from core.security import AccessTokens, PasswordHasher
 from core.sign_ins import SignInCheck
+from core.wallets import WalletReader
 from db.session import Database
 from dependencies.limits import RateLimiter
 from integrations.metrics import Metrics
@@ -40,6 +41,7 @@ class Services:
     hasher: PasswordHasher
     tokens: AccessTokens
     sign_in_check: SignInCheck
+    wallets: WalletReader
     metrics: Metrics
     # Set once the process was asked to end.
     draining: threading.Event

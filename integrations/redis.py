@@ -1,4 +1,4 @@
-"""Redis as a thing that may be away: bounded waits, a breaker, and commands sent together.
+"""Redis as a thing that may be away: bounded waits and a breaker.
 
 Redis only ever speeds things up here. Whoever uses this client catches RedisUnavailable and goes
 on without it.
@@ -6,7 +6,7 @@ on without it.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -15,19 +15,13 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from core.batching import Batcher
-from core.errors import Unavailable
-
 log = structlog.get_logger(__name__)
 
 Result = TypeVar("Result")
-Command = tuple[Any, ...]
 
 WAIT_SECONDS: Final = 0.05
 # Once it failed, nobody asks for a second; then one call finds out whether it is back.
 BREAKER_OPEN_SECONDS: Final = 1.0
-UNITS_IN_A_PIPELINE: Final = 500
-UNITS_WAITING_LIMIT: Final = 10_000
 
 
 class RedisUnavailable(Exception):
@@ -46,16 +40,15 @@ class GuardedRedis:
             retry=Retry(NoBackoff(), 0),
         )
         self._open_until = 0.0
-        self._batcher: Batcher[Sequence[Command], list[Any]] = Batcher(
-            self._pipeline, batch_limit=UNITS_IN_A_PIPELINE, queue_limit=UNITS_WAITING_LIMIT
-        )
 
-    async def run(self, *commands: Command) -> list[Any]:
-        """Send commands, together with those of everyone who asks now; return their replies.
+    async def execute(self, *command: Any) -> Any:
+        """Send one command, such as `"GET", "key"`, and return its reply.
 
-        A command is a tuple such as `("GET", "key")`. Raises RedisUnavailable.
+        Raises RedisUnavailable.
         """
-        return await self.guard(lambda: self._batcher.submit(commands))
+        return await self.guard(
+            lambda: self.client.execute_command(*command)  # type: ignore[no-untyped-call]  # its own
+        )
 
     async def guard(self, work: Callable[[], Awaitable[Result]]) -> Result:
         """Await `work`, which talks to `client`, for a bounded time. Raises RedisUnavailable."""
@@ -64,21 +57,20 @@ class GuardedRedis:
         try:
             async with asyncio.timeout(WAIT_SECONDS):
                 return await work()
-        except (RedisError, OSError, TimeoutError, Unavailable) as error:
+        except (RedisError, OSError, TimeoutError) as error:
             self._trip(error)
             raise RedisUnavailable from None
 
     async def ping(self) -> bool:
         """Ask Redis whether it is there."""
         try:
-            await self.run(("PING",))
+            await self.execute("PING")
         except RedisUnavailable:
             return False
         return True
 
     async def close(self) -> None:
-        """Finish what is under way and close the connections."""
-        await self._batcher.stop()
+        """Close the connections."""
         await self.client.aclose()
 
     def _trip(self, error: Exception) -> None:
@@ -86,12 +78,3 @@ class GuardedRedis:
         if now >= self._open_until:
             log.warning("redis_unavailable", error=type(error).__name__)
         self._open_until = now + BREAKER_OPEN_SECONDS
-
-    async def _pipeline(self, units: Sequence[Sequence[Command]]) -> list[list[Any]]:
-        async with asyncio.timeout(WAIT_SECONDS):
-            async with self.client.pipeline(transaction=False) as pipeline:
-                for unit in units:
-                    for command in unit:
-                        pipeline.execute_command(*command)
-                replies = iter(await pipeline.execute())
-        return [[next(replies) for _ in unit] for unit in units]

@@ -6,11 +6,14 @@ wait a little, and every doubt ends in the database.
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
+from core.batching import Batcher
 from core.commands import Answer
-from core.errors import IdempotencyInFlight, IdempotencyKeyReused
+from core.errors import IdempotencyInFlight, IdempotencyKeyReused, Unavailable
 from core.ledger import read_answer
 from db.session import Database
 from integrations.redis import GuardedRedis, RedisUnavailable
@@ -20,9 +23,32 @@ ANSWER_TTL_SECONDS: Final = 24 * 60 * 60
 LOCK_TTL_MILLISECONDS: Final = 10_000
 WAIT_FOR_FIRST_SECONDS: Final = 1.0
 POLL_SECONDS: Final = 0.025
+STEPS_IN_A_BATCH: Final = 500
+STEPS_WAITING_LIMIT: Final = 10_000
 
 _FINGERPRINT_BYTES: Final = 32
 _STATUS_BYTES: Final = 3
+
+# What stands under a name is the answer or, before there is one, the lock. One script does a whole
+# batch of steps: it costs the client far less than a command for each, and cannot be torn apart.
+_LOCK: Final = b"lock"
+_CLAIM: Final = b"claim"
+_RELEASE: Final = b"release"
+_SCRIPT: Final = """
+local replies = {}
+for n, name in ipairs(KEYS) do
+  local step, found = ARGV[n + 2], redis.call('GET', name)
+  replies[n] = found
+  if step == 'claim' then
+    if not found then redis.call('SET', name, 'lock', 'PX', ARGV[1]) end
+  elseif step == 'release' then
+    if found == 'lock' then redis.call('DEL', name) end
+  else
+    redis.call('SET', name, step, 'EX', ARGV[2])
+  end
+end
+return replies
+"""
 
 
 @dataclass(slots=True)
@@ -35,6 +61,13 @@ class KeyedRequest:
     answer: Answer | None = None
 
 
+class Step(NamedTuple):
+    """What to do under a name: `_CLAIM` it, `_RELEASE` it, or keep an answer."""
+
+    name: str
+    what: bytes
+
+
 class AnswerCache:
     """Finds answers that were given before and keeps new ones."""
 
@@ -43,8 +76,11 @@ class AnswerCache:
         self._database = database
         # A Redis may outlive its database, or serve two: ids of people repeat, answers must not.
         self._prefix = f"wallet:{installation_id}"
+        self._batcher: Batcher[Step, bytes | None] = Batcher(
+            self._run, batch_limit=STEPS_IN_A_BATCH, queue_limit=STEPS_WAITING_LIMIT
+        )
 
-    async def claim(self, request: KeyedRequest) -> tuple[Answer, str] | None:
+    async def claim(self, request: KeyedRequest) -> tuple[Answer, bytes] | None:
         """Return the first answer and where it was found (`HIT`, `DB`), or None: go on and act.
 
         Raises IdempotencyKeyReused, or IdempotencyInFlight when the first request with this key
@@ -52,34 +88,33 @@ class AnswerCache:
         """
         try:
             return await self._claim_in_redis(request)
-        except RedisUnavailable:
+        except (RedisUnavailable, Unavailable):
             return None
 
-    async def settle(self, request: KeyedRequest) -> None:
-        """Keep the answer, if there is one to keep, and let go of the lock."""
-        answer_name, lock_name = self._names(request)
-        commands: list[tuple[object, ...]] = [("DEL", lock_name)]
-        if request.answer is not None:
-            value = _pack(request.fingerprint, request.answer)
-            commands.insert(0, ("SET", answer_name, value, "EX", ANSWER_TTL_SECONDS))
-        try:
-            await self._redis.run(*commands)
-        except RedisUnavailable:
-            return
+    def settle(self, request: KeyedRequest) -> None:
+        """Keep the answer if there is one, else let go of the lock; nobody waits for that.
 
-    async def _claim_in_redis(self, request: KeyedRequest) -> tuple[Answer, str] | None:
-        answer_name, lock_name = self._names(request)
+        Steps of one process are done in their order: whoever has the answer and asks again finds
+        it here.
+        """
+        what = _RELEASE if request.answer is None else _pack(request.fingerprint, request.answer)
+        with suppress(Unavailable):
+            self._batcher.leave(Step(self._name(request), what))
+
+    async def stop(self) -> None:
+        """Finish what was begun."""
+        await self._batcher.stop()
+
+    async def _claim_in_redis(self, request: KeyedRequest) -> tuple[Answer, bytes] | None:
+        step = Step(self._name(request), _CLAIM)
         for _ in range(int(WAIT_FOR_FIRST_SECONDS / POLL_SECONDS)):
-            value, locked = await self._redis.run(
-                ("GET", answer_name),
-                ("SET", lock_name, "1", "NX", "PX", LOCK_TTL_MILLISECONDS),
-            )
-            if value is not None:
-                return _unpack(value, request.fingerprint), "HIT"
-            if locked:
+            found = await self._batcher.submit(step)
+            if found is None:
                 return None
+            if found != _LOCK:
+                return _unpack(found, request.fingerprint), b"HIT"
             await asyncio.sleep(POLL_SECONDS)
-        return await self._ask_database(request), "DB"
+        return await self._ask_database(request), b"DB"
 
     async def _ask_database(self, request: KeyedRequest) -> Answer:
         async with self._database.reading() as session:
@@ -90,11 +125,22 @@ class AnswerCache:
             raise IdempotencyKeyReused
         return Answer(found.rendered.status, found.rendered.body, replayed=True)
 
-    def _names(self, request: KeyedRequest) -> tuple[str, str]:
+    async def _run(self, steps: Sequence[Step]) -> list[bytes | None]:
+        replies: list[bytes | None] = await self._redis.execute(
+            "EVAL",
+            _SCRIPT,
+            len(steps),
+            *[step.name for step in steps],
+            LOCK_TTL_MILLISECONDS,
+            ANSWER_TTL_SECONDS,
+            *[step.what for step in steps],
+        )
+        return replies
+
+    def _name(self, request: KeyedRequest) -> str:
         # Hashed: a key may hold characters that mean something to whoever lists Redis' keys.
         digest = hashlib.sha256(request.key.encode()).hexdigest()
-        scope = f"{self._prefix}:{{{request.principal_id}:{digest}}}"
-        return f"{scope}:answer", f"{scope}:lock"
+        return f"{self._prefix}:answer:{request.principal_id}:{digest}"
 
 
 def _pack(fingerprint: bytes, answer: Answer) -> bytes:

@@ -8,14 +8,15 @@ to a request that would not itself be accepted.
 from typing import Final
 
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from core.commands import Answer
 from middleware.answer_cache import AnswerCache, KeyedRequest
-from schemas.problem import NO_STORE, PROBLEM_MEDIA_TYPE
+from schemas.prepared import JSON_HEADERS, PreparedResponse
+from schemas.problem import PROBLEM_HEADERS
 
-FRESH: Final = "MISS"
-FROM_DATABASE: Final = "DB"
+FRESH: Final = b"MISS"
+FROM_DATABASE: Final = b"DB"
 
 _FIRST_REFUSAL_STATUS: Final = 400
 
@@ -37,31 +38,16 @@ class IdempotencyMiddleware:
         if claimed is not None:
             await answer_response(*claimed)(scope, receive, send)
             return
-        settled = False
-
-        async def send_after_settling(message: Message) -> None:
-            nonlocal settled
-            if not settled:
-                settled = True
-                await cache.settle(keyed)
-            await send(message)
-
         try:
-            await self._app(scope, receive, send_after_settling)
+            await self._app(scope, receive, send)
         finally:
-            if not settled:
-                await cache.settle(keyed)
+            cache.settle(keyed)
 
 
-def answer_response(answer: Answer, lookup: str) -> Response:
+def answer_response(answer: Answer, lookup: bytes) -> Response:
     """Return the response for an answer; `lookup` tells where it was found."""
-    headers = NO_STORE | {"X-Cache-Lookup": lookup}
+    headers = PROBLEM_HEADERS if answer.status >= _FIRST_REFUSAL_STATUS else JSON_HEADERS
+    told = (*headers, (b"x-cache-lookup", lookup))
     if answer.replayed:
-        headers["Idempotency-Replayed"] = "true"
-    refused = answer.status >= _FIRST_REFUSAL_STATUS
-    return Response(
-        answer.body,
-        status_code=answer.status,
-        media_type=PROBLEM_MEDIA_TYPE if refused else "application/json",
-        headers=headers,
-    )
+        told = (*told, (b"idempotency-replayed", b"true"))
+    return PreparedResponse(answer.body.encode(), told, status=answer.status)

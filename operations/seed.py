@@ -30,7 +30,7 @@ from core.money import Money, parse_minor
 from core.people import NewPerson, find_by_email, sign_up
 from core.poster import Poster, PosterLimits
 from core.security import PasswordHasher
-from core.wallets import get_open_wallet
+from core.wallets import WalletReader
 from db.models import User
 from db.session import Database
 from operations.database import NOT_READY_EXIT_CODE, DatabaseNotReadyError, open_database
@@ -140,6 +140,7 @@ class Demo:
 
     def __init__(self, database: Database, poster: Poster, hasher: PasswordHasher):
         self._database = database
+        self._wallets = WalletReader(database)
         self._poster = poster
         self._hasher = hasher
         self._users: dict[str, User] = {}
@@ -208,14 +209,13 @@ class Demo:
         Raises SeedRefusedError if it is in another currency than the demo needs.
         """
         try:
-            async with self._database.reading() as session:
-                wallet, _ = await get_open_wallet(session, self._users[person.email].id)
+            wallet = await self._wallets.of_person(self._users[person.email].id)
         except WalletNotFound:
             return False
-        if wallet.currency != person.currency:
+        if wallet.balance.currency != person.currency:
             raise SeedRefusedError(
-                f"{person.email} has a wallet in {wallet.currency}, and the demo needs one in "
-                f"{person.currency}; seed another database."
+                f"{person.email} has a wallet in {wallet.balance.currency}, and the demo needs one "
+                f"in {person.currency}; seed another database."
             )
         return True
 
@@ -227,8 +227,7 @@ class Demo:
     async def _command(self, step: Step, money: Money) -> Command:
         user_id = self._users[step.email].id
         if step.kind is Transfer:
-            async with self._database.reading() as session:
-                wallet, _ = await get_open_wallet(session, self._users[step.to].id)
+            wallet = await self._wallets.of_person(self._users[step.to].id)
             return Transfer(user_id=user_id, to_wallet_id=wallet.id, money=money)
         kind = Deposit if step.kind is Deposit else Withdraw
         return kind(user_id=user_id, money=money)

@@ -23,7 +23,8 @@ from dependencies.caller import optional_caller
 from middleware.idempotency import IdempotencyMiddleware
 from routers.plan import Plan
 from routers.refusals import Responses, merged, refusals
-from schemas.problem import NO_STORE, problem_response
+from schemas.prepared import JSON_HEADERS, PreparedResponse
+from schemas.problem import problem_response
 
 log = structlog.get_logger(__name__)
 
@@ -72,12 +73,8 @@ class WalletRoute(APIRoute):
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         result = await self.endpoint(**scope["arguments"])
         if not isinstance(result, Response):
-            result = Response(
-                self._adapter.dump_json(result, by_alias=True),
-                status_code=self._success_status,
-                media_type="application/json",
-                headers=NO_STORE,
-            )
+            body = self._adapter.dump_json(result, by_alias=True)
+            result = PreparedResponse(body, JSON_HEADERS, status=self._success_status)
         await result(scope, receive, send)
 
 

@@ -12,7 +12,6 @@ from core.errors import (
     WalletNotFound,
 )
 from core.people import get_person
-from core.wallets import get_open_wallet
 from dependencies.attempts import OptionalKeyDep
 from dependencies.caller import CallerDep, limit_transactions
 from dependencies.services import ServicesDep
@@ -43,8 +42,7 @@ async def open_wallet(
 @router.get("/wallet", responses=refusals(WalletNotFound))
 async def read_wallet(services: ServicesDep, caller: CallerDep) -> WalletDetails:
     """Show one's wallet and its balance."""
-    async with services.database.reading() as session:
-        return WalletDetails.of_owner(*await get_open_wallet(session, caller.user_id))
+    return WalletDetails.of_owner(await services.wallets.of_person(caller.user_id))
 
 
 @router.delete(

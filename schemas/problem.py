@@ -1,17 +1,18 @@
 """RFC 9457 problem details: the one shape in which anything is refused."""
 
 import json
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from core.errors import WalletError
+from schemas.prepared import NO_STORE, Header, PreparedResponse
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 
-# Tokens and balances are for whoever asked, now: RFC 6749, section 5.1, and good manners.
-NO_STORE = {"Cache-Control": "no-store"}
+PROBLEM_HEADERS = ((b"content-type", PROBLEM_MEDIA_TYPE.encode()), NO_STORE)
 
 
 class ProblemField(BaseModel):
@@ -56,17 +57,12 @@ def problem_type(code: str) -> str:
 
 
 def problem_response(
-    error: WalletError, request_id: str, headers: dict[str, str] | None = None
+    error: WalletError, request_id: str, headers: Sequence[Header] = ()
 ) -> Response:
     """Return the response that tells of a refusal."""
-    sent = NO_STORE | (headers or {})
+    sent = [*PROBLEM_HEADERS, *headers]
     if error.retry_after_seconds is not None:
-        sent["Retry-After"] = str(error.retry_after_seconds)
+        sent.append((b"retry-after", b"%d" % error.retry_after_seconds))
     if error.status == 401:
-        sent["WWW-Authenticate"] = "Bearer"
-    return Response(
-        problem_body(error, request_id),
-        status_code=error.status,
-        media_type=PROBLEM_MEDIA_TYPE,
-        headers=sent,
-    )
+        sent.append((b"www-authenticate", b"Bearer"))
+    return PreparedResponse(problem_body(error, request_id).encode(), sent, status=error.status)

@@ -8,7 +8,7 @@ from pydantic_core.core_schema import ValidationInfo
 
 from core.commands import Opened
 from core.money import Money, parse_minor, to_wire
-from db.models import User, Wallet
+from core.wallets import OwnWallet
 from schemas.strict import BalanceIn, Currency, StrictModel, checked_amount
 
 Amount = Annotated[
@@ -66,17 +66,17 @@ class WalletDetails(WalletOut):
     full_name: Annotated[str, Field(alias="full name", examples=["Jane Doe"])]
 
     @classmethod
-    def of_owner(cls, wallet: Wallet, owner: User) -> "WalletDetails":
+    def of_owner(cls, wallet: OwnWallet) -> "WalletDetails":
         """Show a wallet to its owner."""
         return cls(
             id=wallet.id,
-            user_id=owner.id,
+            user_id=wallet.user_id,
             wallet_number=wallet.wallet_number,
-            balance=to_wire(wallet.balance_minor, wallet.currency),
-            currency=wallet.currency,
+            balance=to_wire(wallet.balance.minor, wallet.balance.currency),
+            currency=wallet.balance.currency,
             created_at=wallet.created_at,
             updated_at=wallet.updated_at,
-            full_name=f"{owner.first_name} {owner.last_name}",
+            full_name=wallet.owner_name,
         )
 
 

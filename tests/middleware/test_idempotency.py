@@ -211,7 +211,7 @@ async def test_a_second_waits_for_the_first_and_then_says_so(
     # The first fails without an answer, and lets go.
     waiting = asyncio.create_task(person.withdraw(1, key=key))
     await asyncio.sleep(0.1)
-    await cache.settle(first)
+    cache.settle(first)
 
     assert (in_flight.status_code, in_flight.json()["code"]) == (409, "idempotency_in_flight")
     assert in_flight.headers["Retry-After"] == "1"
@@ -266,9 +266,9 @@ async def test_one_redis_may_serve_two_databases(database: Database, redis_url: 
     one, other = [AnswerCache(redis, database, uuid4().hex) for _ in range(2)]
     request = KeyedRequest(1, "key", b"x" * 32, Answer(200, "{}", replayed=False))
 
-    await one.settle(request)
+    one.settle(request)
 
-    assert await one.claim(request) == (Answer(200, "{}", replayed=True), "HIT")
+    assert await one.claim(request) == (Answer(200, "{}", replayed=True), b"HIT")
     assert await other.claim(request) is None
     await redis.close()
 

@@ -1,0 +1,151 @@
+"""Writing many rows at once: all tables of a batch in one statement where the engine can.
+
+PostgreSQL takes each column as one array and all tables as parts of one statement: one round trip
+and one plan, whatever the size of the batch. SQLite runs one statement a table over its rows.
+The statements come from the tables of `db.models`; values are always parameters.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+from sqlalchemy import Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+Row = tuple[Any, ...]
+
+_POSTGRESQL: Final[Dialect] = postgresql.dialect()  # type: ignore[no-untyped-call]  # its own
+_SQLITE: Final[Dialect] = sqlite.dialect()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Rows into one table or, with `keys`, changes to the rows that these columns name.
+
+    A row gives the values of `keys`, `columns` and `added`, in this order; `added` is what to add
+    to the present value. The columns of `shared` have one value for the whole batch.
+    """
+
+    table: Table
+    keys: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
+
+    @property
+    def varying(self) -> tuple[str, ...]:
+        """The columns that each row has a value of its own for."""
+        return self.keys + self.columns + self.added
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """A step, its rows, and the values of its shared columns."""
+
+    step: Step
+    rows: Sequence[Row]
+    shared: Row = ()
+
+
+async def write(connection: AsyncConnection, works: Sequence[Work]) -> None:
+    """Do all that has rows. Raises what the database raises.
+
+    PostgreSQL does not define the order among `works`: no two may touch the same rows.
+    """
+    works = [work for work in works if work.rows]
+    if not works:
+        return
+    if connection.dialect.name != "postgresql":
+        for work in works:
+            rows = _sqlite_rows(work)
+            await connection.exec_driver_sql(_row_statement(work.step), rows)
+        return
+    parameters: list[Any] = []
+    for work in works:
+        parameters += [list(values) for values in zip(*work.rows, strict=True)]
+        parameters += work.shared
+    statement = _array_statement(tuple(work.step for work in works))
+    await connection.exec_driver_sql(statement, tuple(parameters))
+
+
+@cache
+def _array_statement(steps: tuple[Step, ...]) -> str:
+    """Return one statement in which each step takes its columns as arrays."""
+    parts = []
+    count = 0
+    for step in steps:
+        types = _postgresql_types(step)
+        arrays = []
+        values = {}
+        for name in step.varying:
+            count += 1
+            arrays.append(f"${count}::{types[name]}[]")
+            values[name] = f"given.{name}"
+        for name in step.shared:
+            count += 1
+            values[name] = f"${count}::{types[name]}"
+        given = f"FROM unnest({', '.join(arrays)}) AS given({', '.join(step.varying)})"
+        parts.append(_sql(step, values, given=given))
+    named = ", ".join(f"part_{number} AS ({part})" for number, part in enumerate(parts, 1))
+    return f"WITH {named} SELECT 1"
+
+
+@cache
+def _row_statement(step: Step) -> str:
+    """Return the statement for one row of a step, its values as numbered parameters."""
+    names = step.varying + step.shared
+    return _sql(step, {name: f"?{number}" for number, name in enumerate(names, 1)}, given="")
+
+
+def _sql(step: Step, values: dict[str, str], *, given: str) -> str:
+    """Word a step; `values` are expressions, and `given` is where they come from, if not alone.
+
+    No part of it is input: names are those of our tables and columns.
+    """
+    table = step.table.name
+    if not step.keys:
+        expressions = ", ".join(values.values())
+        source = f"SELECT {expressions} {given}" if given else f"VALUES ({expressions})"
+        return f"INSERT INTO {table} ({', '.join(values)}) {source}"
+    changes = [f"{name} = {values[name]}" for name in step.columns + step.shared]
+    changes += [f"{name} = {table}.{name} + {values[name]}" for name in step.added]
+    condition = " AND ".join(f"{table}.{name} = {values[name]}" for name in step.keys)
+    return f"UPDATE {table} SET {', '.join(changes)} {given} WHERE {condition}"  # noqa: S608 - see above
+
+
+def _postgresql_types(step: Step) -> dict[str, str]:
+    columns = step.table.c
+    return {
+        name: columns[name].type.compile(dialect=_POSTGRESQL) for name in step.varying + step.shared
+    }
+
+
+def _sqlite_rows(work: Work) -> list[Row]:
+    """Return whole rows, each value as SQLite stores it."""
+    shared = tuple(
+        convert(value) if convert else value
+        for convert, value in zip(
+            _converters(work.step.table, work.step.shared), work.shared, strict=True
+        )
+    )
+    converters = _converters(work.step.table, work.step.varying)
+    if not any(converters):
+        return [row + shared for row in work.rows]
+    return [
+        tuple(
+            convert(value) if convert else value
+            for convert, value in zip(converters, row, strict=True)
+        )
+        + shared
+        for row in work.rows
+    ]
+
+
+@cache
+def _converters(table: Table, names: tuple[str, ...]) -> tuple[Callable[[Any], Any] | None, ...]:
+    """Return what turns each column's Python values into the driver's; None leaves them."""
+    types = (table.c[name].type.dialect_impl(_SQLITE) for name in names)
+    return tuple(kind.bind_processor(_SQLITE) for kind in types)
