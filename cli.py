@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from config import Settings
 
 ROOT = Path(__file__).resolve().parent
+PERFORMANCE = Path("docs/performance")
 
 app = typer.Typer(
     name="wallet",
@@ -21,6 +22,9 @@ app = typer.Typer(
     # Locals in a traceback could hold secrets.
     pretty_exceptions_show_locals=False,
 )
+
+bench = typer.Typer(invoke_without_command=True)
+app.add_typer(bench, name="bench")
 
 
 @app.command()
@@ -118,6 +122,21 @@ def version() -> None:
     """Print the version."""
     with (ROOT / "pyproject.toml").open("rb") as file:
         typer.echo(f"wallet {tomllib.load(file)['project']['version']}")
+
+
+@bench.callback()
+def measure(
+    context: typer.Context,
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long each measurement takes.")] = 4,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each is repeated.")] = 5,
+    only: Annotated[str, typer.Option(help="Only scenarios with this in their name.")] = "",
+    output: Annotated[Path, typer.Option(help="Where the results go.")] = PERFORMANCE,
+) -> None:
+    """Measure the wallet beside other ways to do the same. Ctrl-C ends it."""
+    from bench.run import run as take
+
+    if context.invoked_subcommand is None:
+        raise typer.Exit(take(seconds=seconds, rounds=rounds, only=only, output=output))
 
 
 def _settings() -> "Settings":
