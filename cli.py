@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from config import Settings
 
 ROOT = Path(__file__).resolve().parent
-PERFORMANCE = Path("docs/performance")
 
 app = typer.Typer(
     name="wallet",
@@ -129,14 +128,20 @@ def measure(
     context: typer.Context,
     seconds: Annotated[float, typer.Option(min=0.1, help="How long each measurement takes.")] = 4,
     rounds: Annotated[int, typer.Option(min=1, help="How often each is repeated.")] = 5,
-    only: Annotated[str, typer.Option(help="Only scenarios with this in their name.")] = "",
-    output: Annotated[Path, typer.Option(help="Where the results go.")] = PERFORMANCE,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Only scenarios with this in their name; may be given several times."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Where results go; a whole run's go to docs/performance by themselves."),
+    ] = None,
 ) -> None:
     """Measure the wallet beside other ways to do the same. Ctrl-C ends it."""
     from bench.run import run as take
 
     if context.invoked_subcommand is None:
-        raise typer.Exit(take(seconds=seconds, rounds=rounds, only=only, output=output))
+        raise typer.Exit(take(seconds=seconds, rounds=rounds, only=only or [], output=output))
 
 
 def _settings() -> "Settings":

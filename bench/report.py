@@ -7,8 +7,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bench.samples import Results, Series, Spread
-from bench.targets import ROUNDS_NEEDED, TARGETS, Verdict, judge
+from bench.numbers import cells, ratio
+from bench.samples import Results
+from bench.targets import NOT_MEASURED, ROUNDS_NEEDED, TARGETS, Verdict, judge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,11 +43,15 @@ class Report:
 def show(report: Report, console: Console) -> None:
     """Print the tables, and what is wrong last, where it is seen."""
     console.print(_results_table(report))
-    console.print(_targets_table(report.verdicts))
+    shown = [verdict for verdict in report.verdicts if verdict.word != NOT_MEASURED]
+    if shown:
+        console.print(_targets_table(shown))
+    if len(shown) < len(report.verdicts):
+        console.print(f"{len(report.verdicts) - len(shown)} targets were not measured.")
     if report.rounds < ROUNDS_NEEDED:
         console.print(f"Verdicts need {ROUNDS_NEEDED} rounds; these are hints.")
     for name, mib in report.resident_mib.items():
-        console.print(f"Memory of {name} after the run: {mib:.0f} MiB.")
+        console.print(f"Memory after the run: {name}, {mib:.0f} MiB.")
     wrongs = list(report.wrongs())
     for wrong in wrongs:
         console.print(f"[bold red]WRONG[/] {escape(wrong)}", soft_wrap=True)
@@ -65,18 +70,8 @@ def _results_table(report: Report) -> Table:
         if series.wrong:
             table.add_row(title, "WRONG", style="bold red")
         else:
-            table.add_row(title, *_cells(series))
+            table.add_row(title, *cells(series))
     return table
-
-
-def _cells(series: Series) -> Sequence[str]:
-    rate, median, tail = series.rate, series.latency_ms(50), series.latency_ms(99)
-    return (
-        number(rate.median) if rate else "",
-        f"{number(rate.lowest)} to {number(rate.highest)}" if rate else "",
-        number(median.median) if median else "",
-        number(tail.median) if tail else "",
-    )
 
 
 def _targets_table(verdicts: Sequence[Verdict]) -> Table:
@@ -84,25 +79,13 @@ def _targets_table(verdicts: Sequence[Verdict]) -> Table:
     table.add_column("What")
     for column in ("measured", "spread", "target", ""):
         table.add_column(column, justify="right")
-    styles = {"met": "green", "MISSED": "bold red", "WRONG": "bold red", "not measured": "dim"}
+    styles = {"met": "green", "MISSED": "bold red", "WRONG": "bold red"}
     for verdict in verdicts:
         table.add_row(
             verdict.target.promise,
-            *measured(verdict.spread),
+            *ratio(verdict.spread),
             verdict.target.bound,
             verdict.word,
             style=styles[verdict.word],
         )
     return table
-
-
-def measured(spread: Spread | None) -> tuple[str, str]:
-    """Return a ratio and its spread as people read them."""
-    if spread is None:
-        return "", ""
-    return f"{spread.median:.2f}", f"{spread.lowest:.2f} to {spread.highest:.2f}"
-
-
-def number(value: float) -> str:
-    """Return a number with about three digits that mean something."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

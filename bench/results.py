@@ -1,20 +1,40 @@
-"""What a run found, for machines: results.json."""
+"""What a run found, as files: results.json for machines, results.md and its charts for people."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from bench.charts import TEMPLATES, Chart, draw
+from bench.figures import figures
+from bench.numbers import cells, ratio
 from bench.report import Report
 from bench.samples import Series, Spread
-from bench.targets import Verdict
+from bench.targets import ROUNDS_NEEDED, Verdict
 
 
 def write(report: Report, folder: Path) -> None:
-    """Write results.json into a folder, which is made if it is not there."""
+    """Write everything into a folder, which is made if it is not there."""
+    charts = figures(report.results)
+    files = {name: draw(chart) for name, chart in charts.items()}
+    files["results.json"] = json.dumps(as_json(report), indent=2, ensure_ascii=False) + "\n"
+    files["results.md"] = as_markdown(report, charts)
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(as_json(report), indent=2, ensure_ascii=False)
-    (folder / "results.json").write_text(f"{text}\n", encoding="utf-8")
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def as_markdown(report: Report, charts: Mapping[str, Chart]) -> str:
+    """Return a report as a page that shows these charts, which lie beside it."""
+    return TEMPLATES.get_template("results.md").render(
+        report=report,
+        charts=charts,
+        verdicts=report.verdicts,
+        rounds_needed=ROUNDS_NEEDED,
+        cells=cells,
+        ratio=ratio,
+    )
 
 
 def as_json(report: Report) -> dict[str, Any]:
@@ -32,7 +52,6 @@ def as_json(report: Report) -> dict[str, Any]:
         },
         "broken_rules": report.broken_rules,
         "resident_mib": {name: round(mib, 1) for name, mib in report.resident_mib.items()},
-        "wrong": list(report.wrongs()),
     }
 
 
@@ -54,7 +73,6 @@ def _series(title: str, series: Series) -> dict[str, Any]:
         "title": title,
         "rate": _spread(series.rate),
         "latencies_ms": _by_percentile(series.latencies_ms()),
-        "wrong": series.wrong,
         "samples": [
             {
                 "rate": round(sample.rate, 2),

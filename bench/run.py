@@ -27,8 +27,10 @@ from bench.results import write
 from bench.samples import Sample, Series
 from bench.scenarios import Bench, Scenario
 from bench.stand import Stand, StandError
+from bench.targets import ROUNDS_NEEDED
 from bench.wrk import WrkError, choose_load
 from bench.yardsticks.pgbench import PgbenchError
+from operations.children import ROOT
 from tests.processes import ProcessError
 
 WARM_UP_SECONDS: Final = 0.5
@@ -38,15 +40,16 @@ AROUND_SECONDS: Final = 1.2
 SET_UP_SECONDS: Final = 15
 START_SECONDS: Final = 1.5
 CANNOT_EXIT_CODE: Final = 2
+PERFORMANCE: Final = "docs/performance"
 INTERRUPTED_EXIT_CODE: Final = 130
 
 
-def run(*, seconds: float, rounds: int, only: str, output: Path) -> int:
+def run(*, seconds: float, rounds: int, only: Sequence[str], output: Path | None) -> int:
     """Measure and report. Returns 0, 1 if a measurement was wrong, 2 if it cannot be done here."""
-    scenarios = [scenario for scenario in SCENARIOS if only in scenario.name]
+    scenarios = chosen(only)
     if not scenarios:
         names = ", ".join(scenario.name for scenario in SCENARIOS)
-        print(f"No scenario has “{only}” in its name; there are: {names}.", file=sys.stderr)
+        print(f"No scenario has such a name; there are: {names}.", file=sys.stderr)
         return CANNOT_EXIT_CODE
     console = Console(highlight=False, emoji=False)
     try:
@@ -63,9 +66,30 @@ def run(*, seconds: float, rounds: int, only: str, output: Path) -> int:
         print("Stopped; nothing was written.", file=sys.stderr)
         return INTERRUPTED_EXIT_CODE
     show(report, console)
-    write(report, output)
-    console.print(f"Written to {output}.", soft_wrap=True)
-    return 1 if any(report.wrongs()) else 0
+    if any(report.wrongs()):
+        console.print("Nothing was written: a wrong run has no speed.")
+        return 1
+    keep(report, output, is_whole=not only and rounds >= ROUNDS_NEEDED, console=console)
+    return 0
+
+
+def keep(report: Report, output: Path | None, *, is_whole: bool, console: Console) -> None:
+    """Write the report where it shall go; without a wish, a whole one where the last one was."""
+    if output is None and not is_whole:
+        console.print("Only a whole run replaces the last results; --output keeps this one.")
+        return
+    folder = output or ROOT / PERFORMANCE
+    write(report, folder)
+    console.print(f"Written to {folder}.", soft_wrap=True)
+
+
+def chosen(only: Sequence[str]) -> list[Scenario]:
+    """Return the scenarios whose names contain one of these; all of them for none."""
+    return [
+        scenario
+        for scenario in SCENARIOS
+        if not only or any(part in scenario.name for part in only)
+    ]
 
 
 def announce(bench: Bench, scenarios: int, rounds: int, console: Console) -> None:

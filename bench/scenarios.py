@@ -105,7 +105,7 @@ class PgbenchTransfers:
     def measure(self, bench: Bench) -> Sample:
         """Run it for so many seconds, then count what the database has."""
         stand = bench.stand
-        pgbench = stand.once("pgbench", lambda: _make_pgbench(stand))
+        pgbench = stand.once(("pgbench",), lambda: _make_pgbench(stand))
         before = pgbench.count()
         played = pgbench.play(self.pattern, clients=self.clients, seconds=bench.seconds)
         return Sample(
@@ -125,7 +125,7 @@ class DurableCommit:
     def measure(self, bench: Bench) -> Sample:
         """Commit for so many seconds."""
         stand = bench.stand
-        committer = stand.once("commit", lambda: Committer(stand.postgres_database("commit")))
+        committer = stand.once(("commit",), lambda: Committer(stand.postgres_database("commit")))
         return committer.play(seconds=bench.seconds)
 
 

@@ -84,7 +84,7 @@ class Stand:
         self.valkey = ValkeyServer()
         self.people = people
         self._secret_key = secrets.token_hex(32)
-        self._made: dict[object, Any] = {}
+        self._made: dict[tuple[str, ...], Any] = {}
         self._stack = ExitStack()
         self._sentinel = Sentinel(folder=self.folder)
 
@@ -102,7 +102,7 @@ class Stand:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def once(self, name: object, make: Callable[[], Made]) -> Made:
+    def once(self, name: tuple[str, ...], make: Callable[[], Made]) -> Made:
         """Make something at the first call with this name; return the same at the next."""
         if name not in self._made:
             self._made[name] = make()
@@ -119,12 +119,18 @@ class Stand:
     def api(
         self, ledger: Ledger, number: int = 1, *, app: str = "main:app", **settings: str
     ) -> ApiProcess:
-        """Return a running process that serves `app` on a ledger, with these settings changed."""
-        name = ("api", ledger.name, number, app, *sorted(settings.items()))
-        return self.once(
-            name,
-            lambda: self._stack.enter_context(self.api_process(ledger, app=app, **settings)),
-        )
+        """Return a running process that serves `app` on a ledger, with these settings changed.
+
+        `number` tells those apart that are otherwise the same.
+        """
+        changed = [f"{setting}={value}" for setting, value in sorted(settings.items())]
+        name = " ".join([ledger.name, app, *changed, *([f"#{number}"] if number > 1 else [])])
+
+        def start() -> ApiProcess:
+            process = self.api_process(ledger, app=app, **settings)
+            return self._stack.enter_context(process)
+
+        return self.once(("api", name), start)
 
     def api_process(self, ledger: Ledger, *, app: str = "main:app", **settings: str) -> ApiProcess:
         """Return a process like that, not started; the caller ends it."""
@@ -148,10 +154,10 @@ class Stand:
                     mail.unlink()
 
     def resident_mib(self) -> dict[str, float]:
-        """Return how much memory each process that serves the wallet holds, by its log's name."""
+        """Return how much memory each API process holds: by ledger, application and settings."""
         return {
-            process.log_path.stem: psutil.Process(process.pid).memory_info().rss / 2**20
-            for process in self._made.values()
+            name[1]: psutil.Process(process.pid).memory_info().rss / 2**20
+            for name, process in self._made.items()
             if isinstance(process, ApiProcess) and process.is_running
         }
 

@@ -9,6 +9,7 @@ from bench.samples import Results, Sample, Spread
 # With fewer a verdict says little.
 ROUNDS_NEEDED: Final = 5
 START_SECONDS: Final = 2.0
+NOT_MEASURED: Final = "not measured"
 
 Round = Mapping[str, Sample]
 
@@ -57,7 +58,7 @@ class Verdict:
         if self.wrong:
             return "WRONG"
         if self.spread is None:
-            return "not measured"
+            return NOT_MEASURED
         return "met" if self.target.is_met_by(self.spread.median) else "MISSED"
 
 
