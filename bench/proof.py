@@ -12,7 +12,8 @@ from core.verification import verify_rules
 from db.models import Tables
 from db.session import Database, DatabaseOptions
 
-SETTLED_AFTER_SECONDS: Final = 0.2
+LOOK_SECONDS: Final = 0.15
+SAME_LOOKS: Final = 3
 SETTLED_WITHIN_SECONDS: Final = 30
 
 
@@ -39,13 +40,14 @@ class Books:
         Whoever stops sending may leave requests behind that are still being settled.
         """
         deadline = time.monotonic() + SETTLED_WITHIN_SECONDS
-        seen = -1
+        counts: list[int] = []
         while True:
             _, count = asyncio.run(self._last_and_count(mark.last_transaction_id))
-            if count == seen or time.monotonic() > deadline:
+            counts.append(count)
+            settled = counts[-SAME_LOOKS:] == [count] * SAME_LOOKS
+            if settled or time.monotonic() > deadline:
                 return count
-            seen = count
-            time.sleep(SETTLED_AFTER_SECONDS)
+            time.sleep(LOOK_SECONDS)
 
     def broken_rules(self) -> list[str]:
         """Return the names of the rules of money that do not hold."""

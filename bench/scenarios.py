@@ -85,7 +85,9 @@ class Requests:
         mark = books.mark()
         with stand.worker_state(ledger, self.worker):
             sent = bench.load.play(urls, deck, connections=self.connections, seconds=bench.seconds)
-        written = books.count_since(mark)
+            # While the worker still runs: one that is frozen may hold SQLite's only write lock,
+            # and what was left in flight could not end.
+            written = books.count_since(mark)
         return Sample(
             rate=sent.rate,
             latencies_ms=sent.latencies_ms,

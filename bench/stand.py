@@ -179,7 +179,11 @@ class Stand:
             log_path = self.folder / f"worker-{ledger.name}.log"
             # At this level it says when it is ready.
             environment = ledger.environment | {"LOG_LEVEL": "INFO"}
-            return self._stack.enter_context(WorkerProcess(environment, log_path=log_path))
+            worker = WorkerProcess(environment, log_path=log_path)
+            # In the end nobody waits for what it has in hand; it is asked only where that matters.
+            self._stack.enter_context(worker)
+            self._stack.callback(worker.kill)
+            return worker
 
         return self.once(("worker", ledger.name), start)
 
