@@ -28,7 +28,7 @@ from db.schema import alembic_config
 from db.session import Database, DatabaseOptions
 from operations.children import ROOT
 from operations.sentinel import Sentinel
-from tests.processes import ApiProcess, WorkerProcess
+from tests.processes import ApiProcess, RealProcess, WorkerProcess
 from tests.servers import PostgresServer, ValkeyServer
 
 PEOPLE: Final = 1000
@@ -85,6 +85,7 @@ class Stand:
         self.people = people
         self._secret_key = secrets.token_hex(32)
         self._made: dict[tuple[str, ...], Any] = {}
+        self._watched: set[int] = set()
         self._stack = ExitStack()
         self._sentinel = Sentinel(folder=self.folder)
 
@@ -100,6 +101,8 @@ class Stand:
         return self
 
     def __exit__(self, *_: object) -> None:
+        # From here on they are ended in order, and their numbers may become somebody else's.
+        self._sentinel.forget(*self._watched)
         self._stack.close()
 
     def once(self, name: tuple[str, ...], make: Callable[[], Made]) -> Made:
@@ -128,7 +131,9 @@ class Stand:
 
         def start() -> ApiProcess:
             process = self.api_process(ledger, app=app, **settings)
-            return self._stack.enter_context(process)
+            self._stack.enter_context(process)
+            self._keep_folder_for(process)
+            return process
 
         return self.once(("api", name), start)
 
@@ -143,7 +148,7 @@ class Stand:
         if state is WorkerState.RUNNING:
             self._wake_worker(ledger)
         elif state is WorkerState.ABSENT:
-            self._worker(ledger).stop()
+            self._end_worker(ledger)
         time.sleep(SETTLE_SECONDS)
         try:
             yield
@@ -183,6 +188,7 @@ class Stand:
             # In the end nobody waits for what it has in hand; it is asked only where that matters.
             self._stack.enter_context(worker)
             self._stack.callback(worker.kill)
+            self._keep_folder_for(worker)
             return worker
 
         return self.once(("worker", ledger.name), start)
@@ -192,7 +198,19 @@ class Stand:
         if worker.is_running:
             worker.resume()
         else:
-            worker.start()
+            self._keep_folder_for(worker.start())
+
+    def _keep_folder_for(self, process: RealProcess) -> None:
+        """Remove the folder only when this one has ended: it would make parts of it anew."""
+        self._watched.add(process.pid)
+        self._sentinel.watch(process.pid)
+
+    def _end_worker(self, ledger: Ledger) -> None:
+        worker = self._worker(ledger)
+        if worker.is_running:
+            self._sentinel.forget(worker.pid)
+            self._watched.discard(worker.pid)
+            worker.stop()
 
     def _make_ledger(self, name: str) -> Ledger:
         if name == "sqlite":
