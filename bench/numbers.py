@@ -8,6 +8,11 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
+def plural(count: int, what: str) -> str:
+    """Return so many of something in words that fit the number."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
 def ratio(spread: Spread | None) -> tuple[str, str]:
     """Return a ratio and its spread; nothing if it was not measured."""
     if spread is None:

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bench.numbers import cells, ratio
+from bench.numbers import cells, plural, ratio
 from bench.samples import Results
 from bench.targets import NOT_MEASURED, ROUNDS_NEEDED, TARGETS, Verdict, judge
 
@@ -50,8 +50,9 @@ def show(report: Report, console: Console) -> None:
         console.print(f"{len(report.verdicts) - len(shown)} targets were not measured.")
     if report.rounds < ROUNDS_NEEDED:
         console.print(f"Verdicts need {ROUNDS_NEEDED} rounds; these are hints.")
-    for name, mib in report.resident_mib.items():
-        console.print(f"Memory after the run: {name}, {mib:.0f} MiB.")
+    memory = ", ".join(f"{mib:.0f} ({name})" for name, mib in report.resident_mib.items())
+    if memory:
+        console.print(f"Memory of the API processes afterwards, in MiB: {memory}.", soft_wrap=True)
     wrongs = list(report.wrongs())
     for wrong in wrongs:
         console.print(f"[bold red]WRONG[/] {escape(wrong)}", soft_wrap=True)
@@ -61,7 +62,7 @@ def show(report: Report, console: Console) -> None:
 
 
 def _results_table(report: Report) -> Table:
-    table = Table(title=f"Medians of {report.rounds} rounds (lowest to highest)")
+    table = Table(title=f"Medians of {plural(report.rounds, 'round')} (lowest to highest)")
     table.add_column("Scenario")
     for column in ("a second", "spread", "median ms", "99 % ms"):
         table.add_column(column, justify="right")

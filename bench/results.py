@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.charts import TEMPLATES, Chart, draw
 from bench.figures import figures
-from bench.numbers import cells, ratio
+from bench.numbers import cells, plural, ratio
 from bench.report import Report
 from bench.samples import Series, Spread
 from bench.targets import ROUNDS_NEEDED, Verdict
@@ -34,6 +34,7 @@ def as_markdown(report: Report, charts: Mapping[str, Chart]) -> str:
         rounds_needed=ROUNDS_NEEDED,
         cells=cells,
         ratio=ratio,
+        plural=plural,
     )
 
 

@@ -5,6 +5,7 @@ hits all of them alike; each round begins with another one.
 """
 
 import asyncio
+import math
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bench.catalogue import SCENARIOS
 from bench.load import LeanLoad
 from bench.machine import describe
+from bench.numbers import plural
 from bench.proof import Books
 from bench.report import Report, show
 from bench.results import write
@@ -35,7 +37,7 @@ from tests.processes import ProcessError
 
 WARM_UP_SECONDS: Final = 0.5
 # What goes on around each sample: drawing requests, waking the worker, counting.
-AROUND_SECONDS: Final = 1.2
+AROUND_SECONDS: Final = 1.5
 # Servers, people, and the first start of each process.
 SET_UP_SECONDS: Final = 15
 START_SECONDS: Final = 1.5
@@ -97,8 +99,9 @@ def announce(bench: Bench, scenarios: int, rounds: int, console: Console) -> Non
     each = rounds * (bench.seconds + AROUND_SECONDS) + WARM_UP_SECONDS + START_SECONDS
     minutes = (SET_UP_SECONDS + scenarios * each) / 60
     console.print(
-        f"{scenarios} scenarios, {rounds} rounds of {bench.seconds:g} s each: about "
-        f"{minutes:.0f} minutes. Ctrl-C stops it. Load comes from {bench.load.name}.",
+        f"{plural(scenarios, 'scenario')}, {plural(rounds, 'round')} of {bench.seconds:g} s each: "
+        f"about {plural(math.ceil(minutes), 'minute')}. Ctrl-C stops it.",
+        f"Load comes from {bench.load.name}.",
         "Every API process runs with LOG_LEVEL=WARNING and without an access log; the limit of "
         "requests is on, and set so high that nobody reaches it.",
         sep="\n",
