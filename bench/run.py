@@ -35,7 +35,8 @@ from bench.yardsticks.pgbench import PgbenchError
 from operations.children import ROOT
 from tests.processes import ProcessError
 
-WARM_UP_SECONDS: Final = 0.5
+# Long enough for everybody's token to be verified once in each process.
+WARM_UP_SECONDS: Final = 1.0
 # What goes on around each sample: drawing requests, waking the worker, counting.
 AROUND_SECONDS: Final = 1.5
 # Servers, people, and the first start of each process.
@@ -127,7 +128,7 @@ def take_rounds(
             if not console.is_terminal:
                 console.print(f"{shown} …")
             checkpoint(bench.stand)
-            used = replace(bench, load=LeanLoad(), seconds=WARM_UP_SECONDS) if warm_up else bench
+            used = warming(bench) if warm_up else bench
             for scenario in in_turn(scenarios, number):
                 progress.update(task, description=f"{shown}: {scenario.name}")
                 sample = scenario.measure(used)
@@ -145,6 +146,11 @@ def take_rounds(
         seconds=bench.seconds,
         load=bench.load.name,
     )
+
+
+def warming(bench: Bench) -> Bench:
+    """Return how to warm up: briefly, by a generator that waits for every answer."""
+    return replace(bench, load=LeanLoad(), seconds=min(WARM_UP_SECONDS, bench.seconds))
 
 
 def in_turn(scenarios: Sequence[Scenario], number: int) -> list[Scenario]:

@@ -16,6 +16,8 @@ from bench.yardsticks.pgbench import Pgbench
 from tests.servers import find_postgres
 
 POSTGRESQL: Final = "postgresql"
+# Of a process that answered wrongly: the end of what it said about it.
+LOG_CHARACTERS: Final = 2000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,10 +78,11 @@ class Requests:
         """Send for so many seconds, then count what the database has."""
         stand = bench.stand
         ledger = stand.ledger(self.ledger)
-        urls = [
-            stand.api(ledger, number, app=self.app, **self.settings).url
+        processes = [
+            stand.api(ledger, number, app=self.app, **self.settings)
             for number in range(1, self.processes + 1)
         ]
+        urls = [process.url for process in processes]
         deck = self.make_deck(bench, ledger)
         books = Books(ledger.options)
         mark = books.mark()
@@ -88,11 +91,11 @@ class Requests:
             # While the worker still runs: one that is frozen may hold SQLite's only write lock,
             # and what was left in flight could not end.
             written = books.count_since(mark)
-        return Sample(
-            rate=sent.rate,
-            latencies_ms=sent.latencies_ms,
-            wrong=disproof(sent, written=written, each_writes=self.moves),
-        )
+        wrong = disproof(sent, written=written, each_writes=self.moves)
+        if wrong:
+            # The logs go away with the stand.
+            wrong = "\n".join([wrong, *[process.log()[-LOG_CHARACTERS:] for process in processes]])
+        return Sample(rate=sent.rate, latencies_ms=sent.latencies_ms, wrong=wrong)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
