@@ -16,6 +16,7 @@ from config import load_settings_or_exit
 from core.sign_ins import delete_expired
 from db.session import Database
 from operations.courier import Courier, make_courier
+from operations.last_resort import LastResort
 from operations.logs import configure_logs
 from operations.relay import Relay
 
@@ -32,9 +33,9 @@ dramatiq.set_broker(broker)
 
 # Not retried by Dramatiq: the outbox knows how often a receipt was tried, also when Redis forgot.
 @dramatiq.actor(queue_name=RECEIPTS_QUEUE, max_retries=0, time_limit=60_000)
-async def mail_receipt(receipt_id: int) -> None:
-    """Send one receipt of the outbox, if it was not sent yet."""
-    await courier().deliver(receipt_id)
+async def mail_receipt(receipt_ids: list[int]) -> None:
+    """Send receipts of the outbox, those that were not sent yet."""
+    await courier().deliver(receipt_ids)
 
 
 @dramatiq.actor(max_retries=5, min_backoff=1_000, max_backoff=60_000, time_limit=60_000)
@@ -54,4 +55,5 @@ def courier() -> Courier:
     return make_courier(settings)
 
 
+broker.add_middleware(LastResort())
 broker.add_middleware(Relay(settings.database_options, RECEIPTS_QUEUE, mail_receipt.message))

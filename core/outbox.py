@@ -9,12 +9,14 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, Final
 
 from sqlalchemy import Select, and_, func, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from core.money import Money
+from db.arrays import id_among
 from db.models import Tables
 
 # Longer than a worker needs from taking a receipt to having sent it. When it passes, the receipt is
@@ -104,7 +106,9 @@ async def has_due(session: AsyncSession, *, now: datetime) -> bool:
 async def read_receipts(session: AsyncSession, ids: Sequence[int]) -> dict[int, Receipt]:
     """Return what is to be told, for those of `ids` that are still open."""
     connection = await session.connection()
-    rows = await connection.execute(_receipts_statement(ids))
+    rows = await connection.execute(
+        _receipts_statement(connection.dialect.name), {"ids": list(ids)}
+    )
     return {row.id: _receipt(row) for row in rows}
 
 
@@ -114,8 +118,9 @@ async def mark_done(session: AsyncSession, ids: Sequence[int], *, now: datetime)
     connection = await session.connection()
     await connection.execute(
         update(Tables.outbox)
-        .where(outbox.id.in_(ids), outbox.done_at.is_(None))
-        .values(done_at=now, dead_at=None, attempts=outbox.attempts + 1)
+        .where(id_among(connection.dialect.name, outbox.id, "ids"), outbox.done_at.is_(None))
+        .values(done_at=now, dead_at=None, attempts=outbox.attempts + 1),
+        {"ids": list(ids)},
     )
 
 
@@ -224,7 +229,8 @@ def _is_open() -> Any:
     return and_(outbox.done_at.is_(None), outbox.dead_at.is_(None))
 
 
-def _receipts_statement(ids: Sequence[int]) -> Select[Any]:
+@cache
+def _receipts_statement(dialect_name: str) -> Select[Any]:
     """Select what the receipts tell: the transaction, the recipient's entry, and both people."""
     outbox, transactions, entries = Tables.outbox, Tables.transactions, Tables.entries
     own_wallet, other_wallet = Tables.wallets.alias(), Tables.wallets.alias()
@@ -261,7 +267,7 @@ def _receipts_statement(ids: Sequence[int]) -> Select[Any]:
         )
         .join(other_wallet, other_wallet.c.id == other_entry.c.wallet_id, isouter=True)
         .join(other, other.c.id == other_wallet.c.user_id, isouter=True)
-        .where(outbox.c.id.in_(ids), _is_open())
+        .where(id_among(dialect_name, outbox.c.id, "ids"), _is_open())
     )
 
 

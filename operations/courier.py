@@ -1,5 +1,6 @@
 """What a worker does with a receipt: word it, send it, and write down how that went."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,9 @@ log = structlog.get_logger(__name__)
 
 RECEIPTS_IN_A_BATCH = 100
 RECEIPTS_WAITING_LIMIT = 1000
+# Few enough for a provider; enough that what a worker holds is through before its message's time
+# limit, even when each mail takes as long as it may.
+MAILS_AT_ONCE = 50
 
 
 class Courier:
@@ -29,6 +33,7 @@ class Courier:
         self._mailer = mailer
         self._app_name = app_name
         self._installation_id: str | None = None
+        self._sending = asyncio.Semaphore(MAILS_AT_ONCE)
         # What many deliveries read and write at a time goes in one query and one transaction.
         self._reading: Batcher[int, Receipt | None] = Batcher(
             self._read, batch_limit=RECEIPTS_IN_A_BATCH, queue_limit=RECEIPTS_WAITING_LIMIT
@@ -37,12 +42,23 @@ class Courier:
             self._finish, batch_limit=RECEIPTS_IN_A_BATCH, queue_limit=RECEIPTS_WAITING_LIMIT
         )
 
-    async def deliver(self, receipt_id: int) -> None:
-        """Send a receipt, unless it was sent before, and mark it done only then.
+    async def deliver(self, receipt_ids: Sequence[int]) -> None:
+        """Send receipts, except those that were sent before, and mark each done only then.
 
-        Raises what the database raises: then it stays open, is handed over again, and the mail's
-        key keeps it from arriving twice.
+        Raises what the database raises, after all were tried: what was not marked stays open, is
+        handed over again, and the mail's key keeps it from arriving twice.
         """
+        deliveries = [self._deliver(receipt_id) for receipt_id in receipt_ids]
+        for result in await asyncio.gather(*deliveries, return_exceptions=True):
+            if isinstance(result, BaseException):
+                raise result
+
+    async def close(self) -> None:
+        """Let go of the mailer and the database."""
+        await self._mailer.close()
+        await self._database.close()
+
+    async def _deliver(self, receipt_id: int) -> None:
         receipt = await self._reading.submit(receipt_id)
         if receipt is None:
             return
@@ -50,17 +66,13 @@ class Courier:
             receipt, installation_id=await self._installation(), app_name=self._app_name
         )
         try:
-            await self._mailer.send(mail)
+            async with self._sending:
+                await self._mailer.send(mail)
         except (MailRefused, MailUnavailable) as error:
             await self._put_off(receipt_id, error)
             return
         await self._finishing.submit(receipt_id)
         log.info("receipt_sent", receipt_id=receipt_id, transaction_id=receipt.transaction_id)
-
-    async def close(self) -> None:
-        """Let go of the mailer and the database."""
-        await self._mailer.close()
-        await self._database.close()
 
     async def _put_off(self, receipt_id: int, error: Exception) -> None:
         async with self._database.transaction() as session:

@@ -64,7 +64,7 @@ async def test_a_receipt_is_done_once_it_was_sent(people: People, database: Data
     courier = Courier(database, post, app_name="Wallet")
 
     for _ in range(2):
-        await courier.deliver(post.receipt_id)
+        await courier.deliver([post.receipt_id])
 
     assert [mail.to_address for mail in post.mails] == [person.email]
     assert post.was_done == [False]
@@ -78,10 +78,10 @@ async def test_a_provider_that_is_away_is_asked_again(people: People, database: 
     post.receipt_id = await receipt_of(database, await people.with_wallet(5))
     courier = Courier(database, post, app_name="Wallet")
 
-    await courier.deliver(post.receipt_id)
+    await courier.deliver([post.receipt_id])
     assert await state_of(database, post.receipt_id) == (None, None, 1)
     post.failure = None
-    await courier.deliver(post.receipt_id)
+    await courier.deliver([post.receipt_id])
 
     done_at, _, attempts = await state_of(database, post.receipt_id)
     assert done_at is not None
@@ -96,7 +96,7 @@ async def test_a_mail_that_is_refused_is_given_up(people: People, database: Data
     courier = Courier(database, post, app_name="Wallet")
 
     for _ in range(2):
-        await courier.deliver(post.receipt_id)
+        await courier.deliver([post.receipt_id])
 
     done_at, dead_at, attempts = await state_of(database, post.receipt_id)
     assert dead_at is not None

@@ -43,7 +43,7 @@ class Queue:
         return self.waiting
 
     def enqueue(self, message: Any) -> None:
-        self.taken.append(message)
+        self.taken += message
 
 
 @dataclass
@@ -58,7 +58,7 @@ class House:
     @contextmanager
     def relaying(self) -> Iterator[None]:
         """Run a relay for the length of a block."""
-        relay = Relay(self.options, "receipts", lambda receipt_id: receipt_id)  # type: ignore[arg-type,return-value]  # the queue takes whatever it is
+        relay = Relay(self.options, "receipts", lambda receipt_ids: receipt_ids)  # type: ignore[arg-type,return-value]  # the queue takes whatever it is
         relay.after_worker_boot(self.queue, None)
         try:
             yield
