@@ -118,6 +118,9 @@ def test_only_the_ledger_writes_money(path: Path) -> None:
         rf"|session\.add\((?:{models})\(",
         text,
     )
+    # What writes any table, many rows at a time, is for the ledger alone as well.
+    bulk = {"core/records.py": ["Row, Step, Work"], "core/ledger.py": ["write"]}
+    assert re.findall(r"\bdb\.bulk import (.+)", text) == bulk.get(named(path), [])
     if named(path) == "core/wallets.py":
         # Freezing is an operator's act on a wallet, not on its balance.
         assert writes == ["update(Wallet"]

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import select
@@ -81,15 +83,22 @@ async def test_a_replay_is_written_down(people: People, database: Database) -> N
     person = await people.with_wallet(100)
     tried = attempt(Withdraw(user_id=person.id, money=Money(1000, "NGN")))
     assert not (await settle(database, tried)).replayed
-    for _ in range(2):
-        assert (await settle(database, tried)).replayed
+    assert (await settle(database, tried)).replayed
+    async with database.transaction() as session:
+        fresh = replace(tried, key=str(uuid4()))
+        first, again, known = await ledger.post(session, [fresh, fresh, tried])
+    assert [isinstance(item, Answer) and item.replayed for item in (first, again, known)] == [
+        False,
+        True,
+        True,
+    ]
 
     keys = Tables.idempotency_keys.c
     async with database.reading() as session:
         connection = await session.connection()
         statement = select(keys.replays).where(
-            keys.principal_id == person.id, keys.key == tried.key
+            keys.principal_id == person.id, keys.key.in_([tried.key, fresh.key])
         )
         # Only what writes cannot have answered from a commit that a failover then loses.
-        assert (await connection.execute(statement)).scalar_one() == 2
-    assert await person.balance() == 90
+        assert sorted((await connection.execute(statement)).scalars()) == [1, 2]
+    assert await person.balance() == 80

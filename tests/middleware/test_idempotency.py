@@ -273,6 +273,45 @@ async def test_one_redis_may_serve_two_databases(database: Database, redis_url: 
     await redis.close()
 
 
+async def test_letting_go_leaves_an_answer_alone(database: Database, redis_url: str) -> None:
+    redis = GuardedRedis(redis_url)
+    cache = AnswerCache(redis, database, uuid4().hex)
+    late = KeyedRequest(1, "key", b"x" * 32)
+    answered = KeyedRequest(1, "key", b"x" * 32, Answer(200, "{}", replayed=False))
+    assert await cache.claim(late) is None
+
+    # The lock ended while the first still worked, and another one got the answer.
+    cache.settle(answered)
+    cache.settle(late)
+
+    assert await cache.claim(late) == (Answer(200, "{}", replayed=True), b"HIT")
+    await redis.close()
+
+
+async def test_those_who_ask_at_once_are_asked_for_at_once(
+    database: Database, redis_url: str
+) -> None:
+    redis = GuardedRedis(redis_url)
+    cache = AnswerCache(redis, database, uuid4().hex)
+    requests = [KeyedRequest(1, f"key-{n}", b"x" * 32) for n in range(50)]
+    before = await scripts_run(redis)
+    assert await asyncio.gather(*[cache.claim(one) for one in requests]) == [None] * 50
+    for one in requests[:25]:
+        one.answer = Answer(200, one.key, replayed=False)
+        cache.settle(one)
+
+    found = await asyncio.gather(*[cache.claim(one) for one in requests[:25]])
+
+    assert [item and item[0].body for item in found] == [one.key for one in requests[:25]]
+    assert await scripts_run(redis) - before <= 4, "not one for each"
+    await redis.close()
+
+
+async def scripts_run(redis: GuardedRedis) -> int:
+    told = await redis.client.info("commandstats")
+    return int(told.get("cmdstat_eval", {"calls": 0})["calls"])
+
+
 @pytest.mark.promise("key-in-flight", "S4-8")
 @pytest.mark.parametrize("redis", ["shared", "none"])
 async def test_the_same_key_a_hundred_times_at_once_moves_once(

@@ -22,8 +22,8 @@ BUGS: Final = (
     Bug(
         name="key_is_everybodys_in_redis",
         file="middleware/answer_cache.py",
-        old="{{{request.principal_id}:{digest}}}",
-        new="{{{digest}}}",
+        old=":answer:{request.principal_id}:{digest}",
+        new=":answer:{digest}",
         breaks="One person is served another's answer, and their own money does not move.",
         tests=(_OTHER_PERSON,),
     ),
@@ -77,10 +77,8 @@ BUGS: Final = (
     ),
     Bug(
         name="key_not_written_with_the_money",
-        file="core/ledger.py",
-        old="""\
-        (insert(Tables.idempotency_keys), _in_order(settlement.key_rows, "principal_id", "key")),
-""",
+        file="core/records.py",
+        old="            Work(KEYS, sorted(self._keys, key=itemgetter(0, 1)), (0, self.now)),\n",
         new="",
         breaks="Only Redis knows what was done: without it a retry moves the money again.",
         tests=(_WITHOUT_REDIS,),
@@ -96,11 +94,28 @@ BUGS: Final = (
     ),
     Bug(
         name="replay_only_reads",
-        file="core/ledger.py",
-        old="        (_COUNT_REPLAY, settlement.replay_rows),\n",
-        new="",
+        file="core/records.py",
+        old="        self._replays[key] += 1",
+        new="        self._replays[key] += 0",
         breaks="A replay may answer from a commit that a failover then loses.",
         tests=("tests/core/test_ledger.py::test_a_replay_is_written_down",),
+    ),
+    Bug(
+        name="replays_counted_before_their_key_is_written",
+        file="core/records.py",
+        old="""        ]
+        yield [Work(REPLAYS,""",
+        new="""        ] + [Work(REPLAYS,""",
+        breaks="Replays in the batch of the first request are not written down.",
+        tests=("tests/core/test_ledger.py::test_a_replay_is_written_down",),
+    ),
+    Bug(
+        name="lock_released_by_deleting_the_answer",
+        file="middleware/answer_cache.py",
+        old="if found == 'lock' then redis.call('DEL', name) end",
+        new="redis.call('DEL', name)",
+        breaks="A request that failed late takes another one's answer out of Redis.",
+        tests=(f"{_KEYS}::test_letting_go_leaves_an_answer_alone",),
     ),
     Bug(
         name="cached_before_commit",
@@ -128,8 +143,8 @@ BUGS: Final = (
     Bug(
         name="lock_kept_after_a_failure",
         file="middleware/answer_cache.py",
-        old="""commands: list[tuple[object, ...]] = [("DEL", lock_name)]""",
-        new="""commands: list[tuple[object, ...]] = [("GET", lock_name)]""",
+        old="if found == 'lock' then redis.call('DEL', name) end",
+        new="if found == 'none' then redis.call('DEL', name) end",
         breaks="After a failure the retry is told for ten seconds that the first is in flight.",
         tests=(f"{_KEYS}::test_a_second_waits_for_the_first_and_then_says_so",),
     ),

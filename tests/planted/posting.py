@@ -24,8 +24,8 @@ BUGS: Final = (
     Bug(
         name="sqlite_begins_late",
         file="db/session.py",
-        old='(writer, "BEGIN IMMEDIATE", False)',
-        new='(writer, "BEGIN", False)',
+        old='partial(_begin_sqlite, "BEGIN IMMEDIATE")',
+        new='partial(_begin_sqlite, "BEGIN")',
         breaks="On SQLite a batch reads before it is the only writer, and fails when it writes.",
         tests=(f"{_WAITS}[sqlite]",),
     ),
@@ -175,29 +175,29 @@ BUGS: Final = (
     Bug(
         name="snapshot_of_the_other_side",
         file="core/settlement.py",
-        old="self.entry_rows.append(self._entry_row(transaction_id, entry_type, side, money))",
-        new="""row = self._entry_row(transaction_id, entry_type, side, money)
-            other = posting.credit if side is posting.debit else posting.debit
-            if side.wallet_id is not None and other.wallet_id is not None:
-                row["balance_snapshot_minor"] = other.balance_minor
-            self.entry_rows.append(row)""",
+        old="self.records.add_entry(transaction_id, entry_type, side, movement.money)",
+        new="""other = posting.credit if side is posting.debit else posting.debit
+            shown = side.balance_minor if other.wallet_id is None else other.balance_minor
+            told = side.__class__(side.wallet_id, side.wallet_id and shown)
+            self.records.add_entry(transaction_id, entry_type, told, movement.money)""",
         breaks="An entry shows what the other party owns, and the ledger does not add up.",
         tests=(_TRANSFER,),
     ),
     Bug(
         name="snapshot_before_the_movement",
         file="core/settlement.py",
-        old='"balance_snapshot_minor": side.balance_minor,',
-        new='"balance_snapshot_minor": side.balance_minor and self._book.get(\n'
-        "                side.wallet_id or 0\n"
-        "            ).balance_minor,",
+        old="self.records.add_entry(transaction_id, entry_type, side, movement.money)",
+        new="""change = movement.money.minor if entry_type == "DEBIT" else -movement.money.minor
+            before = None if side.balance_minor is None else side.balance_minor + change
+            told = side.__class__(side.wallet_id, before)
+            self.records.add_entry(transaction_id, entry_type, told, movement.money)""",
         breaks="An entry shows the balance before it, not after it.",
         tests=(_TRANSFER,),
     ),
     Bug(
         name="answer_shows_the_recipients_balance",
         file="core/settlement.py",
-        old="balance_minor=self._book.get(wallet_id).balance_minor,",
+        old="balance_minor=self._book.get(movement.wallet_id).balance_minor,",
         new="balance_minor=posting.credit.balance_minor or 0,",
         breaks="The sender of a transfer is told what the recipient owns.",
         tests=(_TRANSFER,),
