@@ -14,6 +14,7 @@ from sqlalchemy import (
     ColumnElement,
     Dialect,
     String,
+    TableValuedAlias,
     Text,
     TypeDecorator,
     any_,
@@ -57,6 +58,14 @@ def id_among(dialect_name: str, id_column: Any, parameter: str) -> ColumnElement
         else id_column.in_(select(func.json_each(ids).table_valued("value").c.value))
     )
     return among
+
+
+def ids_from(dialect_name: str, parameter: str) -> TableValuedAlias:
+    """The list `parameter` as rows with one column, `value`."""
+    ids: Any = bindparam(parameter, type_=_Array(BigInteger))
+    unfold = func.unnest if dialect_name == "postgresql" else func.json_each
+    rows: TableValuedAlias = unfold(ids).table_valued(column("value", BigInteger))
+    return rows
 
 
 def pair_among(

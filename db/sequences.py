@@ -1,27 +1,47 @@
 """Ids taken in advance, so that rows which refer to each other can be written in one go."""
 
-from sqlalchemy import Table, func, select, text
+from functools import cache
+
+from sqlalchemy import CTE, Select, Table, column, func, literal, select, table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from db.arrays import ids_from
+from db.models import Tables
 
-async def reserve_ids(connection: AsyncConnection, table: Table, count: int) -> list[int]:
-    """Take `count` ids of `table`, growing, never given to anyone else.
+_SQLITE_COUNTERS = table("sqlite_sequence", column("name"), column("seq"))
 
-    PostgreSQL's sequence leaves gaps after a rollback. SQLite's counter is read under the write
-    lock that the transaction holds, and moves on when rows with these ids are inserted.
-    """
+
+async def reserve_wallet_ids(connection: AsyncConnection, count: int) -> list[int]:
+    """Take ids for `count` wallets, growing, never given to anyone else."""
     if count == 0:
         return []
-    if connection.dialect.name == "postgresql":
-        # The name is a table of ours, never input.
-        statement = text("SELECT nextval(:name) FROM generate_series(1, :count)")
-        rows = await connection.execute(statement, {"name": f"{table.name}_id_seq", "count": count})
-        return sorted(row[0] for row in rows)
-    # The counter or the last row, whichever is ahead: making a table anew resets its counter.
-    counter = "SELECT COALESCE(MAX(seq), 0) FROM sqlite_sequence WHERE name = :name"
-    newest = select(func.coalesce(func.max(table.c.id), 0))
-    last = max(
-        (await connection.execute(text(counter), {"name": table.name})).scalar_one(),
-        (await connection.execute(newest)).scalar_one(),
+    rows = await connection.execute(
+        _wallet_ids_statement(connection.dialect.name), {"places": list(range(1, count + 1))}
     )
-    return list(range(last + 1, last + 1 + count))
+    return sorted(row[0] for row in rows)
+
+
+def new_ids(dialect_name: str, of: Table, *, after: CTE | None = None) -> Select[tuple[int]]:
+    """Select as many new ids of a table as the list bound to `places`, 1, 2, 3 …, is long.
+
+    PostgreSQL's sequence leaves gaps after a rollback. SQLite's counter is read under the write
+    lock that the transaction holds, and moves on when rows with these ids are inserted. None is
+    taken before `after` was read to its end.
+    """
+    places = ids_from(dialect_name, "places")
+    if dialect_name == "postgresql":
+        taken = select(func.nextval(f"{of.name}_id_seq").label("id")).select_from(places)
+        if after is not None:
+            taken = taken.where(select(func.count() >= 0).select_from(after).scalar_subquery())
+        return taken
+    # The counter or the last row, whichever is ahead: making a table anew resets its counter.
+    counters = _SQLITE_COUNTERS.c
+    counter = select(counters.seq).where(counters.name == of.name).scalar_subquery()
+    newest = select(func.max(of.c.id)).scalar_subquery()
+    last = func.max(func.coalesce(counter, literal(0)), func.coalesce(newest, literal(0)))
+    return select((last + places.c.value).label("id"))
+
+
+@cache
+def _wallet_ids_statement(dialect_name: str) -> Select[tuple[int]]:
+    return new_ids(dialect_name, Tables.wallets)

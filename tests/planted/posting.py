@@ -15,7 +15,7 @@ _UNKNOWN = f"{_POSTER}::test_an_unknown_outcome_of_commit_is_resolved_by_the_key
 BUGS: Final = (
     Bug(
         name="wallets_not_locked",
-        file="core/ledger.py",
+        file="core/look.py",
         old="        .order_by(wallets.id)\n        .with_for_update()\n",
         new="        .order_by(wallets.id)\n",
         breaks="Two processes decide on the same balance, and one of the movements is lost.",
@@ -132,9 +132,9 @@ BUGS: Final = (
     ),
     Bug(
         name="recipient_may_be_frozen",
-        file="core/ledger.py",
-        old="frozen=row.frozen_at is not None,",
-        new="frozen=row.frozen_at is not None and row.user_id in {c.user_id for c in commands},",
+        file="core/look.py",
+        old="frozen=bool(frozen),",
+        new="frozen=bool(frozen) and person_id in {c.user_id for c in commands},",
         breaks="Money moves into a wallet that an operator froze.",
         tests=("tests/operations/test_freeze.py::test_nothing_moves_in_or_out_of_a_frozen_wallet",),
     ),
