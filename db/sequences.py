@@ -1,6 +1,7 @@
 """Ids taken in advance, so that rows which refer to each other can be written in one go."""
 
 from functools import cache
+from typing import Any
 
 from sqlalchemy import CTE, Select, Table, column, func, literal, select, table
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -21,7 +22,7 @@ async def reserve_wallet_ids(connection: AsyncConnection, count: int) -> list[in
     return sorted(row[0] for row in rows)
 
 
-def new_ids(dialect_name: str, of: Table, *, after: CTE | None = None) -> Select[tuple[int]]:
+def new_ids(dialect_name: str, of: Table, *, after: CTE | None = None) -> Select[Any]:
     """Select as many new ids of a table as the list bound to `places`, 1, 2, 3 …, is long.
 
     PostgreSQL's sequence leaves gaps after a rollback. SQLite's counter is read under the write
@@ -43,5 +44,5 @@ def new_ids(dialect_name: str, of: Table, *, after: CTE | None = None) -> Select
 
 
 @cache
-def _wallet_ids_statement(dialect_name: str) -> Select[tuple[int]]:
+def _wallet_ids_statement(dialect_name: str) -> Select[Any]:
     return new_ids(dialect_name, Tables.wallets)
