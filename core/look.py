@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Executable, Select, literal, or_, select, union_all
+from sqlalchemy import Executable, Select, literal, select, union, union_all
 from sqlalchemy import null as no_value
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -16,7 +16,7 @@ from core.commands import Attempt, Rendered, Transfer
 from core.postings import Account, Book
 from core.records import KeyOfPrincipal
 from core.settlement import Remembered
-from db.arrays import id_among, pair_among
+from db.arrays import id_among, ids_from, pair_among
 from db.models import Tables
 from db.sequences import new_ids
 
@@ -89,15 +89,15 @@ async def at_key(connection: AsyncConnection, principal_id: int, key: str) -> Re
 def _batch_statement(dialect_name: str) -> Executable:
     """Return the three looks as one; their columns mean the same where they have the same name."""
     wallets = Tables.wallets.c
+    # Ids first: asked for by person or by id at once, PostgreSQL would look through all wallets.
+    theirs = Tables.wallets.alias().c
+    of_people = select(theirs.id).where(
+        theirs.closed_at.is_(None), id_among(dialect_name, theirs.user_id, "user_ids")
+    )
+    named = select(ids_from(dialect_name, "wallet_ids").c.value)
     locked = (
         select(Tables.wallets)
-        .where(
-            wallets.closed_at.is_(None),
-            or_(
-                id_among(dialect_name, wallets.user_id, "user_ids"),
-                id_among(dialect_name, wallets.id, "wallet_ids"),
-            ),
-        )
+        .where(wallets.closed_at.is_(None), wallets.id.in_(union(of_people, named)))
         .order_by(wallets.id)
         .with_for_update()
         .cte("locked")

@@ -63,9 +63,10 @@ def id_among(dialect_name: str, id_column: Any, parameter: str) -> ColumnElement
 def ids_from(dialect_name: str, parameter: str) -> TableValuedAlias:
     """The list `parameter` as rows with one column, `value`."""
     ids: Any = bindparam(parameter, type_=_Array(BigInteger))
-    unfold = func.unnest if dialect_name == "postgresql" else func.json_each
-    rows: TableValuedAlias = unfold(ids).table_valued(column("value", BigInteger))
-    return rows
+    value = column("value", BigInteger)
+    if dialect_name == "postgresql":
+        return func.unnest(ids).table_valued(value).render_derived()
+    return func.json_each(ids).table_valued(value)
 
 
 def pair_among(

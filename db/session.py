@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, Final, NamedTuple, cast
 from uuid import uuid4
 
 from sqlalchemy import Connection, event
@@ -23,6 +23,17 @@ WRITING_CONNECTIONS = 5
 # Batches of other processes hold rows for milliseconds. Whoever holds one for longer is not one of
 # us, and must not keep the neighbours waiting.
 LOCK_TIMEOUT_MS = 1_000
+
+_READING: Final = {"default_transaction_read_only": "on"}
+# Whoever writes finds rows by their keys, and nothing else. The planner would read whole tables
+# while they are small and keep such a plan as they grow; and it would plan each batch anew.
+_WRITING: Final = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "jit": "off",
+}
 
 SQLITE_BUSY_TIMEOUT_MS = 5_000
 SQLITE_CHECKPOINT_PAGES = 4_000
@@ -143,8 +154,7 @@ def _create_postgresql_engine(
             "lock_timeout": str(LOCK_TIMEOUT_MS),
             "idle_in_transaction_session_timeout": str(milliseconds * 2),
         }
-        if read_only:
-            arguments["server_settings"]["default_transaction_read_only"] = "on"
+        arguments["server_settings"] |= _READING if read_only else _WRITING
     return create_async_engine(
         options.url,
         pool_size=pool_size,
