@@ -48,9 +48,9 @@ async def replay_everything(storm: Storm) -> None:
     requests = iter(list(storm.journal.sent.values()))
 
     async def replay() -> None:
-        for place, request in enumerate(requests):
-            response = await storm.send(request, place)
-            if response is None or not response.is_replay:
+        for request in requests:
+            response = await storm.until_final(request)
+            if not response.is_replay:
                 storm.journal.wrong.append(f"{request} was not replayed but told {response}")
                 continue
             storm.journal.counts[f"replayed from {response.headers['x-cache-lookup']}"] += 1
