@@ -228,9 +228,12 @@ WHERE user_id IS NOT NULL AND (users.id IS NULL OR may_go_negative)
 ORDER BY wallets.id LIMIT :limit
 """
 
-# Movements from before there was an outbox have none.
+# Movements from before there was an outbox have none. No foreign key looks after the outbox.
 _RECEIPTS_PROMISED: Final = """
-SELECT transactions.id AS transaction_id, wallets.user_id
+SELECT transaction_id, user_id FROM outbox WHERE NOT EXISTS
+    (SELECT 1 FROM transactions, users WHERE transactions.id = transaction_id AND users.id = user_id)
+UNION ALL
+SELECT transactions.id, wallets.user_id
 FROM transactions
 JOIN entries ON entries.transaction_id = transactions.id
 JOIN wallets ON wallets.id = entries.wallet_id
@@ -285,7 +288,7 @@ RULES: Final = (
     ),
     Rule(
         name="receipts_promised",
-        promise="Each person whose wallet a movement changed has a receipt in the outbox.",
+        promise="A receipt for each person whose wallet a movement changed, and of nothing else.",
         query=_RECEIPTS_PROMISED,
     ),
     Rule(name="closed_empty", promise="A closed wallet is empty.", query=_CLOSED_EMPTY),

@@ -263,8 +263,9 @@ class OutboxItem(SQLModel, table=True):
     )
 
     id: int = _key()
-    transaction_id: int = _reference("transactions.id")
-    user_id: int = _reference("users.id")
+    # Not references: written with the transaction, and `./wallet verify` looks after them.
+    transaction_id: int = _column(BigId)
+    user_id: int = _column(BigId)
     created_at: datetime = _column(UtcDateTime)
     due_at: datetime = _column(UtcDateTime)
     attempts: int = _column(Integer, default=0)

@@ -248,6 +248,17 @@ async def test_a_movement_that_nobody_will_hear_of_is_found(books: Books, forger
     assert await forger.broken() == {"receipts_promised"}
 
 
+async def test_a_receipt_of_nothing_is_found(books: Books, forger: Forger) -> None:
+    await forger.execute(
+        "INSERT INTO outbox (transaction_id, user_id, created_at, due_at, attempts) "
+        "VALUES (999999999, :user_id, :now, :now, 0)",
+        user_id=books.janes_user_id,
+        now=NOW,
+    )
+
+    assert await forger.broken() == {"receipts_promised"}
+
+
 async def test_a_closed_wallet_with_money_is_found(books: Books, forger: Forger) -> None:
     await forger.drop_check("wallets", "closed_empty")
     await forger.execute(
