@@ -231,7 +231,7 @@ ORDER BY wallets.id LIMIT :limit
 # Movements from before there was an outbox have none. No foreign key looks after the outbox.
 _RECEIPTS_PROMISED: Final = """
 SELECT transaction_id, user_id FROM outbox WHERE NOT EXISTS
-    (SELECT 1 FROM transactions, users WHERE transactions.id = transaction_id AND users.id = user_id)
+    (SELECT 1 FROM transactions t, users u WHERE t.id = transaction_id AND u.id = user_id)
 UNION ALL
 SELECT transactions.id, wallets.user_id
 FROM transactions
