@@ -14,6 +14,9 @@ from sqlalchemy import Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.types import TypeEngine
+
+from db.arrays import array_text
 
 Row = tuple[Any, ...]
 
@@ -65,7 +68,9 @@ async def write(connection: AsyncConnection, works: Sequence[Work]) -> None:
         return
     parameters: list[Any] = []
     for work in works:
-        parameters += [list(values) for values in zip(*work.rows, strict=True)]
+        columns = zip(*work.rows, strict=True)
+        for item_type, values in zip(_types(work.step), columns, strict=True):
+            parameters.append(array_text(item_type, list(values)))
         parameters += work.shared
     statement = _array_statement(tuple(work.step for work in works))
     await connection.exec_driver_sql(statement, tuple(parameters))
@@ -82,7 +87,7 @@ def _array_statement(steps: tuple[Step, ...]) -> str:
         values = {}
         for name in step.varying:
             count += 1
-            arrays.append(f"${count}::{types[name]}[]")
+            arrays.append(f"${count}::text::{types[name]}[]")
             values[name] = f"given.{name}"
         for name in step.shared:
             count += 1
@@ -91,6 +96,13 @@ def _array_statement(steps: tuple[Step, ...]) -> str:
         parts.append(_sql(step, values, given=given))
     named = ", ".join(f"part_{number} AS ({part})" for number, part in enumerate(parts, 1))
     return f"WITH {named} SELECT 1"
+
+
+@cache
+def _types(step: Step) -> tuple[TypeEngine[Any], ...]:
+    """Return the type of each column that rows have a value of their own for."""
+    columns = (step.table.c[name] for name in step.varying)
+    return tuple(column.type.dialect_impl(_POSTGRESQL) for column in columns)
 
 
 @cache
