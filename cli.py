@@ -22,6 +22,9 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 
+bench = typer.Typer(invoke_without_command=True)
+app.add_typer(bench, name="bench")
+
 
 @app.command()
 def run(
@@ -118,6 +121,27 @@ def version() -> None:
     """Print the version."""
     with (ROOT / "pyproject.toml").open("rb") as file:
         typer.echo(f"wallet {tomllib.load(file)['project']['version']}")
+
+
+@bench.callback()
+def measure(
+    context: typer.Context,
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long each measurement takes.")] = 4,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each is repeated.")] = 5,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Only scenarios with this in their name; may be given several times."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Where results go; a whole run's go to docs/performance by themselves."),
+    ] = None,
+) -> None:
+    """Measure the wallet beside other ways to do the same. Ctrl-C ends it."""
+    from bench.run import run as take
+
+    if context.invoked_subcommand is None:
+        raise typer.Exit(take(seconds=seconds, rounds=rounds, only=only or [], output=output))
 
 
 def _settings() -> "Settings":

@@ -4,11 +4,11 @@ import statistics
 from pathlib import Path
 from uuid import uuid4
 
-from tests.load import requests_per_second
+from bench.load import drive
+from bench.yardsticks import NO_OP_PATH
 from tests.people import People
 from tests.processes import ApiProcess
 from tests.races import clients_of, environment_for
-from tests.yardsticks import PATH
 
 # A PATCH through authentication, strict parsing and idempotency may take this much longer than
 # FastAPI's authenticated no-op, in the same run. Measured: 0.8 to 0.9, while this load generator
@@ -20,20 +20,26 @@ async def test_doing_nothing_through_every_layer(
     database_url: str, redis_url: str, tmp_path: Path
 ) -> None:
     environment = environment_for(database_url, redis_url)
-    plain = ApiProcess(environment, log_path=tmp_path / "plain.log", app="tests.yardsticks:plain")
-    ours = ApiProcess(environment, log_path=tmp_path / "ours.log", app="tests.yardsticks:ours")
+    plain, ours = (
+        ApiProcess(
+            environment, log_path=tmp_path / f"{name}.log", app=f"bench.yardsticks.{name}:app"
+        )
+        for name in ("no_op", "layers")
+    )
     with plain, ours:
         async with clients_of([ours]) as [client]:
             token = (await People(client).sign_up()).access_token
 
         async def measure(process: ApiProcess) -> float:
             name = uuid4().hex
-            return await requests_per_second(
-                process.url,
+            sent = await drive(
+                [process.url],
                 lambda number: request_bytes(token, f"{name}-{number}"),
                 connections=32,
                 seconds=0.8,
             )
+            assert not sent.failures
+            return sent.rate
 
         for process in (plain, ours):
             await measure(process)
@@ -45,7 +51,7 @@ async def test_doing_nothing_through_every_layer(
 def request_bytes(token: str, key: str) -> bytes:
     body = b'{"amount":1,"currency":"NGN","to_account_id":2}'
     return (
-        f"PATCH {PATH} HTTP/1.1\r\nHost: wallet.test\r\nAuthorization: Bearer {token}\r\n"
+        f"PATCH {NO_OP_PATH} HTTP/1.1\r\nHost: wallet.test\r\nAuthorization: Bearer {token}\r\n"
         f"Content-Type: application/json\r\nX-Idempotency-Key: {key}\r\n"
         f"Content-Length: {len(body)}\r\n\r\n"
     ).encode() + body

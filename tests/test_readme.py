@@ -140,7 +140,8 @@ def test_the_table_of_settings_is_that_of_the_example() -> None:
 
 def test_the_table_of_commands_is_complete() -> None:
     commands = [command.name or command.callback.__name__ for command in cli.registered_commands]  # type: ignore[union-attr]  # each has a function
-    assert COMMAND_ROW.findall(README) == commands
+    groups = [group.name for group in cli.registered_groups]
+    assert COMMAND_ROW.findall(README) == commands + groups
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

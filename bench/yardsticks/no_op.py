@@ -1,24 +1,18 @@
-"""Two applications that do nothing: FastAPI's plain way, and through everything of ours."""
+"""An application that does nothing, in FastAPI's plain way: it reads a token and a body."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, FastAPI, HTTPException
+from fastapi import Depends, FastAPI, HTTPException
 from fastapi.security import OAuth2PasswordBearer
 from jose import JWTError, jwt
 from pydantic import BaseModel
 
+from bench.yardsticks import NO_OP_PATH
 from config import load_settings
 from core.security import AUDIENCE, ISSUER
-from dependencies.attempts import RequiredKeyDep
-from dependencies.caller import CallerDep
-from main import create_app
-from routers.route import WalletRoute
-from schemas.transactions import TransferIn
-
-PATH = "/nothing"
 
 settings = load_settings()
-plain = FastAPI()
+app = FastAPI()
 bearer = OAuth2PasswordBearer(tokenUrl="token")
 
 
@@ -52,7 +46,7 @@ def plain_caller(token: Annotated[str, Depends(bearer)]) -> int:
     return int(claims["sub"])
 
 
-@plain.patch(PATH)
+@app.patch(NO_OP_PATH)
 async def do_nothing_plainly(
     body: PlainBody, caller: Annotated[int, Depends(plain_caller)]
 ) -> Nothing:
@@ -60,20 +54,7 @@ async def do_nothing_plainly(
     return NOTHING
 
 
-@plain.get("/livez")
+@app.get("/livez")
 async def plain_liveness() -> str:
     """Tell that the process is alive."""
     return "ok"
-
-
-ours = create_app(settings)
-router = APIRouter(route_class=WalletRoute)
-
-
-@router.patch(PATH)
-async def do_nothing(caller: CallerDep, body: TransferIn, pending: RequiredKeyDep) -> Nothing:
-    """Do nothing, after every check and with the idempotency of a movement."""
-    return NOTHING
-
-
-ours.router.routes.extend(router.routes)

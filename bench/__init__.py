@@ -1,0 +1,1 @@
+"""The benchmark: what a transfer costs here, beside what others take for it, in the same run."""
