@@ -3,6 +3,7 @@
 import os
 import sys
 import tomllib
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,14 @@ import typer
 
 if TYPE_CHECKING:
     from config import Settings
+
+
+class Engine(StrEnum):
+    """What can keep a ledger."""
+
+    POSTGRESQL = "postgresql"
+    SQLITE = "sqlite"
+
 
 ROOT = Path(__file__).resolve().parent
 
@@ -142,6 +151,41 @@ def measure(
 
     if context.invoked_subcommand is None:
         raise typer.Exit(take(seconds=seconds, rounds=rounds, only=only or [], output=output))
+
+
+@bench.command()
+def grow(
+    entries: Annotated[
+        int, typer.Option(min=10_000, help="How many entries the ledger has at last.")
+    ] = 10_000_000,
+    engine: Annotated[Engine, typer.Option(help="What it is kept in.")] = Engine.POSTGRESQL,
+    seconds: Annotated[float, typer.Option(min=0.1, help="How long postings are measured.")] = 4,
+    rounds: Annotated[int, typer.Option(min=1, help="How often each is repeated.")] = 5,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Where results go; a whole run's go to docs/performance by themselves."),
+    ] = None,
+) -> None:
+    """Measure how the wallet behaves as its ledger grows tenfold, step by step."""
+    from bench.growth import run as growth
+
+    plan = growth.Plan(entries=entries, engine=engine, seconds=seconds, rounds=rounds)
+    raise typer.Exit(growth.grow(plan, output))
+
+
+@bench.command()
+def memory(
+    transfers: Annotated[int, typer.Option(min=1000, help="How many are made.")] = 1_000_000,
+    minutes: Annotated[float, typer.Option(min=0.1, help="The longest it may take.")] = 30,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="Where results go; a whole run's go to docs/performance by themselves."),
+    ] = None,
+) -> None:
+    """Measure how much memory an API process holds after many transfers."""
+    from bench.growth.memory import memory as measure_memory
+
+    raise typer.Exit(measure_memory(wanted=transfers, minutes=minutes, output=output))
 
 
 def _settings() -> "Settings":

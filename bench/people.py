@@ -19,6 +19,8 @@ from schemas.wallets import WalletOut
 
 CURRENCY: Final = "NGN"
 OPENING_MINOR: Final = 10_000_000_000
+# Under which everybody opens their wallet: a ledger without another key is unused.
+OPENING_KEY: Final = "bench-wallet"
 # Longer than any run; the longest that the settings allow.
 TOKEN_MINUTES: Final = 1440
 # Nobody signs in with a password here, and no password has this hash.
@@ -97,7 +99,7 @@ def _opening(user_id: int, render: Callable[[Outcome], Rendered]) -> Attempt:
     command = OpenWallet(user_id=user_id, opening=Money(OPENING_MINOR, CURRENCY))
     return Attempt(
         principal_id=user_id,
-        key="bench-wallet",
+        key=OPENING_KEY,
         fingerprint=hashlib.sha256(repr(command).encode()).digest(),
         command=command,
         render=render,

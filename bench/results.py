@@ -47,16 +47,18 @@ def as_json(report: Report) -> dict[str, Any]:
             "seconds": report.seconds,
             "load": report.load,
         },
-        "targets": [_verdict(verdict) for verdict in report.verdicts],
+        "targets": [verdict_as_json(verdict) for verdict in report.verdicts],
         "scenarios": {
-            name: _series(report.titles[name], series) for name, series in report.results.items()
+            name: series_as_json(report.titles[name], series)
+            for name, series in report.results.items()
         },
         "broken_rules": report.broken_rules,
         "resident_mib": {name: round(mib, 1) for name, mib in report.resident_mib.items()},
     }
 
 
-def _verdict(verdict: Verdict) -> dict[str, Any]:
+def verdict_as_json(verdict: Verdict) -> dict[str, Any]:
+    """Return how a target fared."""
     target = verdict.target
     return {
         "promise": target.promise,
@@ -69,7 +71,8 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def _series(title: str, series: Series) -> dict[str, Any]:
+def series_as_json(title: str, series: Series) -> dict[str, Any]:
+    """Return what a scenario measured, sample by sample."""
     return {
         "title": title,
         "rate": _spread(series.rate),

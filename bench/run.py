@@ -6,13 +6,10 @@ hits all of them alike; each round begins with another one.
 
 import asyncio
 import math
-import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Final
 
 import asyncpg
@@ -23,17 +20,15 @@ from bench.catalogue import SCENARIOS
 from bench.load import LeanLoad
 from bench.machine import describe
 from bench.numbers import plural
+from bench.outcome import CANNOT_EXIT_CODE, Findings, attempt, ending_on_sigterm, keep
 from bench.proof import Books
 from bench.report import Report, show
 from bench.results import write
 from bench.samples import Sample, Series
 from bench.scenarios import Bench, Scenario
-from bench.stand import Stand, StandError
+from bench.stand import Stand
 from bench.targets import ROUNDS_NEEDED
-from bench.wrk import WrkError, choose_load
-from bench.yardsticks.pgbench import PgbenchError
-from operations.children import ROOT
-from tests.processes import ProcessError
+from bench.wrk import choose_load
 
 # Long enough for everybody's token to be verified once in each process.
 WARM_UP_SECONDS: Final = 1.0
@@ -42,9 +37,6 @@ AROUND_SECONDS: Final = 1.5
 # Servers, people, and the first start of each process.
 SET_UP_SECONDS: Final = 15
 START_SECONDS: Final = 1.5
-CANNOT_EXIT_CODE: Final = 2
-PERFORMANCE: Final = "docs/performance"
-INTERRUPTED_EXIT_CODE: Final = 130
 
 
 def run(*, seconds: float, rounds: int, only: Sequence[str], output: Path | None) -> int:
@@ -55,35 +47,20 @@ def run(*, seconds: float, rounds: int, only: Sequence[str], output: Path | None
         print(f"No scenario has such a name; there are: {names}.", file=sys.stderr)
         return CANNOT_EXIT_CODE
     console = Console(highlight=False, emoji=False)
-    try:
+
+    def measure() -> int:
         with ending_on_sigterm(), Stand() as stand:
             load = choose_load(seconds, stand.folder)
             bench = Bench(stand=stand, load=load, seconds=seconds)
             announce(bench, len(scenarios), rounds, console)
             machine = describe(stand)
             report = replace(take_rounds(bench, scenarios, rounds, console), machine=machine)
-    except (StandError, ProcessError, WrkError, PgbenchError) as error:
-        print(error, file=sys.stderr)
-        return CANNOT_EXIT_CODE
-    except KeyboardInterrupt:
-        print("Stopped; nothing was written.", file=sys.stderr)
-        return INTERRUPTED_EXIT_CODE
-    show(report, console)
-    if any(report.wrongs()):
-        console.print("Nothing was written: a wrong run has no speed.")
-        return 1
-    keep(report, output, is_whole=not only and rounds >= ROUNDS_NEEDED, console=console)
-    return 0
+        show(report, console)
+        is_whole = not only and rounds >= ROUNDS_NEEDED
+        kept = Findings(any(report.wrongs()), lambda folder: write(report, folder))
+        return keep(kept, output, is_whole=is_whole, console=console)
 
-
-def keep(report: Report, output: Path | None, *, is_whole: bool, console: Console) -> None:
-    """Write the report where it shall go; without a wish, a whole one where the last one was."""
-    if output is None and not is_whole:
-        console.print("Only a whole run replaces the last results; --output keeps this one.")
-        return
-    folder = output or ROOT / PERFORMANCE
-    write(report, folder)
-    console.print(f"Written to {folder}.", soft_wrap=True)
+    return attempt(measure)
 
 
 def chosen(only: Sequence[str]) -> list[Scenario]:
@@ -170,17 +147,3 @@ def checkpoint(stand: Stand) -> None:
             await connection.close()
 
     asyncio.run(write())
-
-
-@contextmanager
-def ending_on_sigterm() -> Iterator[None]:
-    """End as on Ctrl-C when somebody asks this process to end: what it started ends with it."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import Select, Subquery, or_, select, union
+from sqlalchemy import Select, Subquery, literal_column, or_, select, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -153,12 +153,16 @@ def _page_of_ids(wallet_ids: Sequence[int], page: Page, before_id: int | None) -
     short lists are merged.
     """
     transactions = Tables.transactions.c
+    # Part of the text, not a parameter: PostgreSQL's plan for any value takes "not this state" of a
+    # column that has hardly another one to be no row at all, and would then read and sort all that
+    # a wallet ever received.
+    not_failed = transactions.state != literal_column("'FAILED'")
     roles: list[Select[Any]] = []
     for wallet_id in wallet_ids:
         roles.append(select(transactions.id).where(transactions.wallet_id == wallet_id))
         roles.append(
             select(transactions.id).where(
-                transactions.counterparty_wallet_id == wallet_id, transactions.state != "FAILED"
+                transactions.counterparty_wallet_id == wallet_id, not_failed
             )
         )
     needed = page.offset + page.limit + 1

@@ -135,7 +135,7 @@ class _Statements:
     def begin(
         self, connection: Connection, _cursor: object, statement: str, *_parameters: object
     ) -> None:
-        self._begin(connection, statement.split(maxsplit=1)[0].upper(), statement)
+        self._begin(connection, _operation(statement), statement)
 
     def begin_commit(self, connection: Connection) -> None:
         self._begin(connection, "COMMIT", "COMMIT")
@@ -164,6 +164,14 @@ class _Statements:
                 "db.query.text": statement[:STATEMENT_CHARACTERS_LIMIT],
             },
         )
+
+
+def _operation(statement: str) -> str:
+    """Return what a statement does; one that begins with WITH is named after what it writes."""
+    first = statement.split(maxsplit=1)[0].upper()
+    if first != "WITH":
+        return first
+    return next((verb for verb in ("INSERT", "UPDATE") if f"({verb} " in statement), "SELECT")
 
 
 class _WithoutQuery(SpanProcessor):

@@ -1,0 +1,1 @@
+"""How the wallet behaves as its ledger and its uptime grow; see `./wallet bench --help`."""

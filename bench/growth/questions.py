@@ -1,0 +1,187 @@
+"""What is asked of a ledger as it grows: pages near and deep, of quiet people and of a busy one.
+
+A page far down is named by a cursor of the service's own. How far down is counted in the entries
+of the wallet, of which every transaction leaves one there.
+"""
+
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from bench.people import Person
+from bench.traffic import Deck, reading
+from core.history import encode_cursor
+from db.models import Tables
+from db.session import Database
+
+READERS: Final = 300
+# A page that everybody has in a ledger of 10,000 entries, and one as an app would ask for.
+SHORT_PAGE: Final = 5
+LONG_PAGE: Final = 50
+DEPOSITS_PATH: Final = f"/transaction/history?limit={LONG_PAGE}&type=deposit"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A person asks for something of their own; the answer lists so many `rows`, None: no list."""
+
+    person: Person
+    path: str
+    rows: int | None = None
+
+
+class Pages:
+    """The questions about one ledger, looked up once."""
+
+    def __init__(self, connection: AsyncConnection, people: Sequence[Person]):
+        self._connection = connection
+        self.hot, others = people[0], list(people[1:])
+        random.shuffle(others)
+        self._others = others
+
+    async def balances(self) -> list[Question]:
+        """Everybody's balance."""
+        return [Question(person, "/wallet") for person in self._others[:READERS]]
+
+    async def ledger_pages(self) -> list[Question]:
+        """Both entries of transactions from anywhere in the ledger, asked by their payers."""
+        entries = Tables.entries.c
+        asked = []
+        for person in self._others[:READERS]:
+            count = await self._count(person)
+            place = random.randrange(count)
+            statement = (
+                select(entries.transaction_id)
+                .where(entries.wallet_id == person.wallet_id)
+                .order_by(entries.id)
+                .offset(place)
+                .limit(1)
+            )
+            transaction_id = (await self._connection.execute(statement)).scalar_one()
+            asked.append(Question(person, f"/transaction/{transaction_id}/ledger", 2))
+        return asked
+
+    async def of_hot(self, rows: int, depth: float) -> list[Question]:
+        """Pages of the hot wallet's history."""
+        return await self._pages([self.hot], rows, depth)
+
+    async def of_others(self, rows: int, depth: float) -> list[Question]:
+        """Pages of everybody else's."""
+        return await self._pages(self._others[:READERS], rows, depth)
+
+    async def of_others_or_hot(self, rows: int, depth: float) -> list[Question]:
+        """Pages of everybody else's; where none of them has so much, of the hot wallet's."""
+        return await self.of_others(rows, depth) or await self.of_hot(rows, depth)
+
+    async def deposits_of_hot(self) -> list[Question]:
+        """The hot wallet's one deposit, before all of its transfers."""
+        return [Question(self.hot, DEPOSITS_PATH, 1)]
+
+    async def deposits_of_others(self) -> list[Question]:
+        """The one deposit of each other wallet."""
+        return [Question(person, DEPOSITS_PATH, 1) for person in self._others[:READERS]]
+
+    async def _pages(self, people: Sequence[Person], rows: int, depth: float) -> list[Question]:
+        """Return full pages of those who have at least two, so far down: 0 newest, 1 oldest."""
+        asked = []
+        for person in people:
+            count = await self._count(person)
+            if count < 2 * rows:
+                continue
+            path = f"/transaction/history?limit={rows}"
+            if depth:
+                # So many are older than the cursor.
+                older = max(round(count * (1 - depth)), rows)
+                path += f"&cursor={encode_cursor(await self._transaction(person, older))}"
+            asked.append(Question(person, path, rows))
+        return asked
+
+    async def _count(self, person: Person) -> int:
+        statement = select(func.count()).where(Tables.entries.c.wallet_id == person.wallet_id)
+        return int((await self._connection.execute(statement)).scalar_one())
+
+    async def _transaction(self, person: Person, older: int) -> int:
+        """Return the transaction of a wallet than which so many are older."""
+        entries = Tables.entries.c
+        statement = (
+            select(entries.transaction_id)
+            .where(entries.wallet_id == person.wallet_id)
+            .order_by(entries.id)
+            .offset(older)
+            .limit(1)
+        )
+        return int((await self._connection.execute(statement)).scalar_one())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """What is asked, by a name for machines and one for people.
+
+    Without `is_bounded` it is known to take longer the longer the history is.
+    """
+
+    name: str
+    title: str
+    ask: Callable[[Pages], Awaitable[list[Question]]]
+    is_bounded: bool = True
+
+
+def _history() -> list[Measure]:
+    depths = {"newest": 0.0, "halfway": 0.5, "oldest": 1.0}
+    return [
+        measure
+        for place, depth in depths.items()
+        for measure in (
+            Measure(
+                name=f"ordinary-{SHORT_PAGE}-{place}",
+                title=f"History of an ordinary wallet, {SHORT_PAGE} rows, {place}",
+                ask=partial(Pages.of_others, rows=SHORT_PAGE, depth=depth),
+            ),
+            Measure(
+                name=f"ordinary-{LONG_PAGE}-{place}",
+                title=f"History of an ordinary wallet, {LONG_PAGE} rows, {place}",
+                ask=partial(Pages.of_others_or_hot, rows=LONG_PAGE, depth=depth),
+            ),
+            Measure(
+                name=f"hot-{LONG_PAGE}-{place}",
+                title=f"History of the hot wallet, {LONG_PAGE} rows, {place}",
+                ask=partial(Pages.of_hot, rows=LONG_PAGE, depth=depth),
+            ),
+        )
+    ]
+
+
+MEASURES: Final = (
+    *sorted(_history(), key=lambda measure: measure.name.rpartition("-")[0]),
+    Measure(name="ledger", title="Both entries of a transaction", ask=Pages.ledger_pages),
+    Measure(name="balance", title="A person's wallet and balance", ask=Pages.balances),
+    Measure(
+        name="ordinary-deposits",
+        title="The one deposit among an ordinary wallet's transfers",
+        ask=Pages.deposits_of_others,
+        is_bounded=False,
+    ),
+    Measure(
+        name="hot-deposits",
+        title="The one deposit among the hot wallet's transfers",
+        ask=Pages.deposits_of_hot,
+        is_bounded=False,
+    ),
+)
+
+
+async def ask_all(database: Database, people: Sequence[Person]) -> dict[str, list[Question]]:
+    """Return the questions of all measures by name; none where the ledger is too small."""
+    async with database.reading() as session:
+        pages = Pages(await session.connection(), people)
+        return {measure.name: await measure.ask(pages) for measure in MEASURES}
+
+
+def deck_of(questions: Sequence[Question]) -> Deck:
+    """Return them as requests."""
+    return Deck(tuple(reading(question.person, question.path) for question in questions))
