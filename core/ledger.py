@@ -16,7 +16,8 @@ from core.commands import Answer, Attempt, OpenWallet
 from core.errors import IdempotencyKeyReused
 from core.settlement import Remembered, Settlement
 from db.bulk import write
-from db.sequences import reserve_wallet_ids
+from db.models import Tables
+from db.sequences import reserve_ids
 
 
 async def post(
@@ -34,8 +35,10 @@ async def post(
         book=seen.book,
         remembered=seen.remembered,
         transaction_ids=seen.transaction_ids,
-        wallet_ids=await reserve_wallet_ids(
-            connection, sum(isinstance(attempt.command, OpenWallet) for attempt in attempts)
+        wallet_ids=await reserve_ids(
+            connection,
+            Tables.wallets,
+            sum(isinstance(attempt.command, OpenWallet) for attempt in attempts),
         ),
         now=datetime.now(UTC),
     )

@@ -7,18 +7,16 @@ from sqlalchemy import CTE, Select, Table, column, func, literal, select, table
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.arrays import ids_from
-from db.models import Tables
 
 _SQLITE_COUNTERS = table("sqlite_sequence", column("name"), column("seq"))
 
 
-async def reserve_wallet_ids(connection: AsyncConnection, count: int) -> list[int]:
-    """Take ids for `count` wallets, growing, never given to anyone else."""
+async def reserve_ids(connection: AsyncConnection, of: Table, count: int) -> list[int]:
+    """Take `count` ids of a table, growing, never given to anyone else."""
     if count == 0:
         return []
-    rows = await connection.execute(
-        _wallet_ids_statement(connection.dialect.name), {"places": list(range(1, count + 1))}
-    )
+    statement = _ids_statement(connection.dialect.name, of)
+    rows = await connection.execute(statement, {"places": list(range(1, count + 1))})
     return sorted(row[0] for row in rows)
 
 
@@ -44,5 +42,5 @@ def new_ids(dialect_name: str, of: Table, *, after: CTE | None = None) -> Select
 
 
 @cache
-def _wallet_ids_statement(dialect_name: str) -> Select[Any]:
-    return new_ids(dialect_name, Tables.wallets)
+def _ids_statement(dialect_name: str, of: Table) -> Select[Any]:
+    return new_ids(dialect_name, of)
