@@ -16,12 +16,21 @@ from db.session import Database
 LOCK_TIMEOUT = "5s"
 # An index on a large table takes as long as it takes.
 STATEMENT_TIMEOUT_SECONDS = 6 * 60 * 60
+# PostgreSQL's own choice: postings find few rows by their keys, migrations may read whole tables.
+PLANNING = {
+    "plan_cache_mode": "auto",
+    "enable_seqscan": "on",
+    "enable_hashjoin": "on",
+    "enable_mergejoin": "on",
+}
 
 
 def run_migrations(connection: Connection) -> None:
     """Run what was asked for within one transaction."""
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
+        for setting, value in PLANNING.items():
+            connection.execute(text(f"SET {setting} = {value}"))
     context.configure(
         connection=connection,
         target_metadata=SQLModel.metadata,

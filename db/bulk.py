@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Table
+from sqlalchemy import String, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -130,8 +130,11 @@ def _sql(step: Step, values: dict[str, str], *, given: str) -> str:
 
 def _postgresql_types(step: Step) -> dict[str, str]:
     columns = step.table.c
+    types = {name: columns[name].type for name in step.varying + step.shared}
+    # Texts without their length: a cast would cut what is too long, and the column refuses it.
     return {
-        name: columns[name].type.compile(dialect=_POSTGRESQL) for name in step.varying + step.shared
+        name: "TEXT" if isinstance(kind, String) else kind.compile(dialect=_POSTGRESQL)
+        for name, kind in types.items()
     }
 
 

@@ -54,6 +54,7 @@ class RateLimiter:
         self._limits = limits
         self._redis = redis
         self._shares: dict[tuple[str, str], Share] = {}
+        self._taking: set[tuple[str, str]] = set()
         self._local = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._shared = SlidingWindowCounterRateLimiter(
             RedisStorage(
@@ -85,20 +86,37 @@ class RateLimiter:
             await self._count(self._limits.transactions_per_user, "transaction", str(user_id))
 
     async def _count(self, items: Sequence[RateLimitItem], action: str, whose: str) -> None:
-        share = self._shares.get((action, whose))
+        name = (action, whose)
+        share = self._shares.get(name)
         if share is not None and share.left > 0 and not _is_over(share, items):
             share.left -= 1
             return
-        size = _next_size(share, items)
         # Hashed: an email or an address is nobody's business who looks into Redis.
         identifiers = (action, hashlib.sha256(whose.encode()).hexdigest())
-        if size > 1 and await self._hit(items, identifiers, size) is None:
-            self._keep((action, whose), size)
+        size = _next_size(share, items)
+        # One of those who ask at once takes a share; a share for each would be lost to the others.
+        if (
+            size > 1
+            and identifiers not in self._taking
+            and await self._take(items, identifiers, size)
+        ):
+            self._keep(name, Share(size, size - 1, time.monotonic()))
             return
         wait_seconds = await self._hit(items, identifiers, 1)
         if wait_seconds is not None:
             raise RateLimited(retry_after_seconds=wait_seconds)
-        self._keep((action, whose), 1)
+        if size == 1 and self._shares.get(name) is share:
+            self._keep(name, Share(1, 0, time.monotonic()))
+
+    async def _take(
+        self, items: Sequence[RateLimitItem], identifiers: tuple[str, str], size: int
+    ) -> bool:
+        """Count a share; return whether that much was to be had."""
+        self._taking.add(identifiers)
+        try:
+            return await self._hit(items, identifiers, size) is None
+        finally:
+            self._taking.discard(identifiers)
 
     async def _hit(
         self, items: Sequence[RateLimitItem], identifiers: Sequence[str], cost: int
@@ -108,11 +126,11 @@ class RateLimiter:
         except RedisUnavailable:
             return await _hit(self._local, items, identifiers, cost)
 
-    def _keep(self, whose: tuple[str, str], size: int) -> None:
+    def _keep(self, name: tuple[str, str], share: Share) -> None:
         if len(self._shares) >= SHARES_LIMIT:
             # What they still held is lost, and they are counted one by one again.
             self._shares.clear()
-        self._shares[whose] = Share(size, size - 1, time.monotonic())
+        self._shares[name] = share
 
 
 def _is_over(share: Share, items: Sequence[RateLimitItem]) -> bool:

@@ -75,6 +75,7 @@ class GuardedRedis:
 
     def _trip(self, error: Exception) -> None:
         now = time.monotonic()
-        if now >= self._open_until:
-            log.warning("redis_unavailable", error=type(error).__name__)
+        was_closed = now >= self._open_until
         self._open_until = now + BREAKER_OPEN_SECONDS
+        if was_closed:
+            log.warning("redis_unavailable", error=type(error).__name__)

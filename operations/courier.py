@@ -23,6 +23,8 @@ RECEIPTS_WAITING_LIMIT = 1000
 # Few enough for a provider; enough that what a worker holds is through before its message's time
 # limit, even when each mail takes as long as it may.
 MAILS_AT_ONCE = 50
+# A provider that answers slowly, bit by bit, is as good as away.
+MAIL_SECONDS = 12
 
 
 class Courier:
@@ -66,10 +68,14 @@ class Courier:
             receipt, installation_id=await self._installation(), app_name=self._app_name
         )
         try:
-            async with self._sending:
+            async with self._sending, asyncio.timeout(MAIL_SECONDS):
                 await self._mailer.send(mail)
         except (MailRefused, MailUnavailable) as error:
             await self._put_off(receipt_id, error)
+            return
+        except TimeoutError:
+            late = MailUnavailable(f"Not taken within {MAIL_SECONDS} s")
+            await self._put_off(receipt_id, late)
             return
         await self._finishing.submit(receipt_id)
         log.info("receipt_sent", receipt_id=receipt_id, transaction_id=receipt.transaction_id)

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import dramatiq
 
-# Longer than sending a mail may take, and shorter than supervisors wait before they kill.
-ENDS_WITHIN_SECONDS: Final = 20
+# Longer than sending a mail may take, and shorter than `./wallet run` waits before it kills.
+ENDS_WITHIN_SECONDS: Final = 13
 
 
 class LastResort(dramatiq.Middleware):

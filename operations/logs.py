@@ -7,6 +7,7 @@ are replaced, whoever logged them.
 import logging
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final
 
@@ -30,7 +31,7 @@ def configure_logs(*, level: str, as_json: bool) -> None:
     structlog.configure(
         processors=[*shared, *_rendering(as_json)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level]),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=_StderrLogger,
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -52,6 +53,21 @@ def configure_logs(*, level: str, as_json: bool) -> None:
         logger.propagate = True
     for name in _QUIET_LOGGERS:
         logging.getLogger(name).setLevel(logging.WARNING)
+
+
+class _StderrLogger:
+    """Writes lines, or not: a log that is full or has no reader must not fail a payment."""
+
+    def __init__(self, *_names: str):
+        """Take the names that loggers are asked for by; all write to one place."""
+
+    def msg(self, message: str) -> None:
+        """Write a line."""
+        with suppress(Exception):
+            sys.stderr.write(f"{message}\n")
+            sys.stderr.flush()
+
+    debug = info = warning = error = critical = exception = msg
 
 
 def _rendering(as_json: bool) -> list[Processor]:

@@ -20,6 +20,9 @@ REFERENCES = {"transaction_id": "transactions", "user_id": "users"}
 
 def upgrade() -> None:
     """Apply."""
+    if op.get_bind().dialect.name == "postgresql":
+        # In the order in which a posting takes them: otherwise the two could wait for each other.
+        op.execute("LOCK TABLE users, transactions, outbox")
     with op.batch_alter_table("outbox", table_kwargs={"sqlite_autoincrement": True}) as outbox:
         for column, table in REFERENCES.items():
             outbox.drop_constraint(f"fk_outbox_{column}_{table}", type_="foreignkey")

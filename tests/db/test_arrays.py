@@ -8,10 +8,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import BigInteger, Boolean, LargeBinary, Numeric, String, Table, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 from db.arrays import array_text, id_among, ids_from, pair_among
-from db.models import Tables, UtcDateTime
+from db.bulk import Step, Work, write
+from db.models import Installation, Tables, UtcDateTime, table
 from db.session import Database
 
 ROUNDS = settings(
@@ -69,6 +71,15 @@ async def test_lists_mean_the_same_on_both_engines(database: Database) -> None:
         assert (await connection.execute(select(Tables.users).where(known), given_ids)).all() == []
         statement = select(keys).where(pairs)
         assert (await connection.execute(statement, given_ids | {"texts": odd})).all() == []
+
+
+async def test_what_is_too_long_is_refused_and_not_cut(database: Database) -> None:
+    step = Step(table=table(Installation), columns=("id",))
+    if database.dialect_name == "sqlite":
+        pytest.skip("SQLite does not know lengths")
+    with pytest.raises(DBAPIError, match="too long"):
+        async with database.transaction() as session:
+            await write(await session.connection(), [Work(step, [("x" * 33,)])])
 
 
 def test_a_time_is_written_with_its_zone() -> None:

@@ -1,7 +1,9 @@
 """What is in the log, and what must never be."""
 
+import contextlib
 import json
 import logging
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +45,16 @@ def test_production_writes_json_and_hides_secrets(capsys: pytest.CaptureFixture[
     assert lines[0]["amount"] == 5
     assert all(line["timestamp"].endswith("Z") and line["level"] for line in lines)
     assert "ValueError: why" in lines[2]["exception"]
+
+
+def test_a_log_that_cannot_be_written_disturbs_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    configure_logs(level="INFO", as_json=True)
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, "stderr", full)
+        structlog.get_logger("test").warning("nobody reads this", payment=1)
+        monkeypatch.undo()
+        with contextlib.suppress(OSError):
+            full.close()
 
 
 @pytest.mark.promise("request-id")
