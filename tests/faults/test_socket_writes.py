@@ -166,6 +166,8 @@ async def _kill_at(
     before = await movement.balances(scene.connection)
     with Strace(scene.api.pid, folder / movement.key, kill_at=write):
         first = await movement.send(scene.wire)
+        # The last of its writes, to Redis, comes after the answer.
+        await asyncio.sleep(0.2)
     died = await asyncio.to_thread(_is_dead_soon, scene.api)
     await scene.restart()
     wrong = await movement.offences(
