@@ -54,6 +54,11 @@ CHARTED: Final = {
 }
 
 
+def has_bound(target: Target) -> bool:
+    """Whether a target says what is good enough."""
+    return target.at_least is not None or target.at_most is not None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
     """What was found at one size of the ledger.
@@ -73,9 +78,8 @@ class Step:
 
     def word(self, measure: str) -> str:
         """Say the same in one word, or that there is nothing to hold it against."""
-        target, word = TARGETS[measure], self.verdict(measure).word
-        has_target = target.at_least is not None or target.at_most is not None
-        return word if has_target or word not in {"met", "MISSED"} else NO_TARGET
+        word = self.verdict(measure).word
+        return word if has_bound(TARGETS[measure]) or word not in {"met", "MISSED"} else NO_TARGET
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +103,13 @@ class Growth:
                 yield f"The ledger of {step.entries:,} entries breaks rules of money: " + ", ".join(
                     step.broken_rules
                 )
+
+
+def summary(step: Step) -> str:
+    """Say in a line what was found at one size, while the next is being filled."""
+    ratios = {name: ratio(step.verdict(name).spread)[0] for name in TARGETS}
+    known = ", ".join(f"{name} {value}" for name, value in ratios.items() if value)
+    return f"{step.entries:,} entries, filled in {step.fill_seconds:.0f} s: {known or 'nothing'}"
 
 
 def show(growth: Growth, console: Console) -> None:
@@ -201,7 +212,7 @@ def _costs_table(growth: Growth) -> Table:
             _absolute(last.results, name),
             *[ratio(step.verdict(name).spread)[0] for step in growth.steps],
             ratio(verdict.spread)[1],
-            "" if last.word(name) == NO_TARGET else target.bound,
+            target.bound if has_bound(target) else "",
             last.word(name),
             style=STYLES[last.word(name)],
         )

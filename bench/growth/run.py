@@ -22,7 +22,7 @@ from rich.progress import (
 from bench.growth.comparing import SAMPLES_A_ROUND, Pair, compare_posting, compare_reading
 from bench.growth.filling import Filling, settle
 from bench.growth.ledgers import Size, bytes_of_a_transfer, copied, sizes
-from bench.growth.report import Growth, Step, show, write
+from bench.growth.report import Growth, Step, show, summary, write
 from bench.machine import describe
 from bench.numbers import plural
 from bench.outcome import Findings, attempt, ending_on_sigterm, keep
@@ -129,6 +129,7 @@ class _Run:
                 if entries > plan.smallest:
                     fill_seconds = self._fill(filling, grown, entries)
                 steps.append(self._measure(small, grown, entries, fill_seconds))
+                self._progress.console.print(summary(steps[-1]), soft_wrap=True)
         return Growth(
             engine=plan.engine,
             machine=machine,

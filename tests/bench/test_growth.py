@@ -5,16 +5,18 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from bench.growth.comparing import GROWN, POSTING, SMALL, series_name
 from bench.growth.filling import Filling, settle
 from bench.growth.ledgers import GROWING, copied, sizes
 from bench.growth.memory import Look, Memory
 from bench.growth.questions import LONG_PAGE, SHORT_PAGE, Question, ask_all
-from bench.growth.report import NO_TARGET, Growth, Step, as_json, chart
+from bench.growth.report import NO_TARGET, Growth, Step, as_json, chart, show
 from bench.growth.run import Plan
 from bench.people import make_people
 from bench.samples import Results, Sample, Series
@@ -188,20 +190,28 @@ def test_verdicts_and_the_chart_go_by_the_ratios() -> None:
     json.dumps(as_json(growth_of(good, bad)), allow_nan=False)
 
 
-def test_what_is_wrong_is_said() -> None:
+def test_what_is_wrong_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     wrong = Series((Sample(wrong="It lied."),))
-    lied = step_of(10_000, reading=1, posting=1)
-    lied = Step(
-        entries=lied.entries,
-        results={**lied.results, series_name(POSTING, GROWN): wrong},
-        transfer_bytes={},
-        broken_rules=["paired"],
-        fill_seconds=1,
-    )
-    assert list(growth_of(lied).wrongs()) == [
+    right = step_of(10_000, reading=1, posting=1)
+    lies = {series_name(name, GROWN): wrong for name in (POSTING, "hot-deposits")}
+    lied = replace(right, results={**right.results, **lies}, broken_rules=["paired"])
+    found = growth_of(lied)
+
+    assert list(found.wrongs()) == [
+        "hot-deposits.grown at 10,000 entries: It lied.",
         "posting.grown at 10,000 entries: It lied.",
         "The ledger of 10,000 entries breaks rules of money: paired",
     ]
+    show(found, Console(width=200))
+    shown = capsys.readouterr().out
+    assert shown.count("WRONG") == 5
+    assert "rules of money hold" not in shown
+
+
+def test_a_ledger_too_large_to_prove_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    step = replace(step_of(10_000, reading=1, posting=1), broken_rules=None)
+    show(growth_of(step), Console(width=200))
+    assert "Not proven in time: the rules of money at 10,000" in capsys.readouterr().out
 
 
 def test_memory_is_compared_from_a_tenth_on() -> None:
