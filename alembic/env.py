@@ -10,27 +10,20 @@ from sqlmodel import SQLModel
 
 import db.models  # noqa: F401 - fills the metadata
 from config import async_database_url, load_settings_or_exit
-from db.session import Database
+from db.session import FREE_PLANS, Database
 
 # A migration that waits for a lock makes everyone behind it wait as well: rather fail and retry.
 LOCK_TIMEOUT = "5s"
 # An index on a large table takes as long as it takes.
 STATEMENT_TIMEOUT_SECONDS = 6 * 60 * 60
-# PostgreSQL's own choice: postings find few rows by their keys, migrations may read whole tables.
-PLANNING = {
-    "plan_cache_mode": "auto",
-    "enable_seqscan": "on",
-    "enable_hashjoin": "on",
-    "enable_mergejoin": "on",
-}
 
 
 def run_migrations(connection: Connection) -> None:
     """Run what was asked for within one transaction."""
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"SET lock_timeout = '{LOCK_TIMEOUT}'"))
-        for setting, value in PLANNING.items():
-            connection.execute(text(f"SET {setting} = {value}"))
+        for statement in FREE_PLANS:
+            connection.execute(text(statement))
     context.configure(
         connection=connection,
         target_metadata=SQLModel.metadata,

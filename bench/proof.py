@@ -31,8 +31,11 @@ class Books:
         self._options = options
 
     def mark(self) -> Mark:
-        """Return where the transactions end now."""
-        return Mark(asyncio.run(self._last_and_count(0))[0])
+        """Return where the transactions end, once no more of them come."""
+        mark = Mark(0)
+        while self.count_since(mark):
+            mark = Mark(asyncio.run(self._last_and_count(mark.last_transaction_id))[0])
+        return mark
 
     def count_since(self, mark: Mark) -> int:
         """Count the transactions since then, once no more of them come.

@@ -24,16 +24,22 @@ WRITING_CONNECTIONS = 5
 # us, and must not keep the neighbours waiting.
 LOCK_TIMEOUT_MS = 1_000
 
-_READING: Final = {"default_transaction_read_only": "on"}
-# Whoever writes finds rows by their keys, and nothing else. The planner would read whole tables
-# while they are small and keep such a plan as they grow; and it would plan each batch anew.
-_WRITING: Final = {
+# The service finds rows by their keys, and nothing else. The planner would read whole tables while
+# they are small and keep such a plan as they grow; and it would plan each batch anew.
+_BY_KEYS: Final = {
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
     "jit": "off",
 }
+# For whoever looks at whole tables, proving or migrating: PostgreSQL's own choice.
+FREE_PLANS: Final = (
+    "SET LOCAL plan_cache_mode = auto",
+    "SET LOCAL enable_seqscan = on",
+    "SET LOCAL enable_hashjoin = on",
+    "SET LOCAL enable_mergejoin = on",
+)
 
 SQLITE_BUSY_TIMEOUT_MS = 5_000
 SQLITE_CHECKPOINT_PAGES = 4_000
@@ -113,6 +119,10 @@ class Database:
     async def snapshot(self) -> AsyncIterator[AsyncSession]:
         """Open a session that only looks, all of it at the database as it is at the first look."""
         async with AsyncSession(self._snapshots, expire_on_commit=False) as session:
+            if self.dialect_name == "postgresql":
+                connection = await session.connection()
+                for statement in FREE_PLANS:
+                    await connection.exec_driver_sql(statement)
             yield session
 
     @property
@@ -154,7 +164,9 @@ def _create_postgresql_engine(
             "lock_timeout": str(LOCK_TIMEOUT_MS),
             "idle_in_transaction_session_timeout": str(milliseconds * 2),
         }
-        arguments["server_settings"] |= _READING if read_only else _WRITING
+        arguments["server_settings"] |= _BY_KEYS
+        if read_only:
+            arguments["server_settings"]["default_transaction_read_only"] = "on"
     return create_async_engine(
         options.url,
         pool_size=pool_size,

@@ -3,10 +3,15 @@
 import asyncio
 import os
 from dataclasses import dataclass
-from email.message import EmailMessage
-from email.policy import SMTP
+from email.header import Header
+from email.mime.multipart import MIMEMultipart
+from email.mime.text import MIMEText
+from email.policy import compat32
+from email.utils import formataddr
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
+
+_CRLF: Final = compat32.clone(linesep="\r\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,15 +70,16 @@ class FolderMailer:
         """There is nothing to let go of."""
 
     def _write(self, mail: Mail) -> None:
-        message = EmailMessage(policy=SMTP)
-        message["From"] = f"{self._sender.name} <{self._sender.address}>"
+        # Not EmailMessage: it parses each header that it is given, and takes four times as long.
+        message = MIMEMultipart("alternative")
+        message["From"] = formataddr((self._sender.name, self._sender.address))
         message["To"] = mail.to_address
-        message["Subject"] = mail.subject
+        message["Subject"] = Header(mail.subject, "utf-8").encode()
         message["X-Idempotency-Key"] = mail.key
-        message.set_content(mail.text)
-        message.add_alternative(mail.html, subtype="html")
+        message.attach(MIMEText(mail.text, "plain", "utf-8"))
+        message.attach(MIMEText(mail.html, "html", "utf-8"))
         self._folder.mkdir(parents=True, exist_ok=True)
         # Whole or not at all: whoever looks into the folder never sees half a mail.
         unfinished = self._folder / f".{mail.key}.{os.getpid()}"
-        unfinished.write_bytes(bytes(message))
+        unfinished.write_bytes(message.as_bytes(policy=_CRLF))
         unfinished.replace(self._folder / f"{mail.key}.eml")

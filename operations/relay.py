@@ -20,10 +20,10 @@ from db.session import Database, DatabaseOptions
 
 log = structlog.get_logger(__name__)
 
-# Together some 400 receipts a second for each worker process: a backlog is worked off without
-# taking the database away from postings.
-PASS_SECONDS: Final = 0.25
-RECEIPTS_IN_A_PASS: Final = 100
+# Together 100 receipts a second for each worker process: a backlog is worked off without taking the
+# machine or the database away from postings. Whoever needs more runs more workers.
+PASS_SECONDS: Final = 0.2
+RECEIPTS_IN_A_PASS: Final = 20
 # Read, sent and marked together: one by one they would cost the worker several times as much.
 RECEIPTS_IN_A_MESSAGE: Final = 20
 # While so many messages wait in Redis, more would only wait there, and their leases would end.

@@ -29,11 +29,11 @@ BUGS: Final = (
     Bug(
         name="done_before_the_send",
         file="operations/courier.py",
-        old="        try:\n            async with self._sending:",
+        old="        try:\n            async with self._sending, asyncio.timeout(MAIL_SECONDS):",
         new="""\
         await self._finishing.submit(receipt_id)
         try:
-            async with self._sending:""",
+            async with self._sending, asyncio.timeout(MAIL_SECONDS):""",
         breaks="A worker that dies while sending, or a provider that fails, loses the receipt.",
         tests=(f"{_COURIER}::test_a_receipt_is_done_once_it_was_sent",),
     ),
