@@ -1,6 +1,5 @@
 """What wrk reports, and what becomes of it."""
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -39,6 +38,14 @@ def test_fractions_of_a_second_are_not_for_wrk(tmp_path: Path) -> None:
     assert isinstance(choose_load(0.5, tmp_path), LeanLoad)
 
 
-@pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed")
-def test_whole_seconds_are(tmp_path: Path) -> None:
+def test_whole_seconds_are_where_it_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert isinstance(choose_load(2.0, tmp_path), LeanLoad)
+
+    program = tmp_path / "wrk"
+    program.write_text("#!/bin/sh\n", encoding="ascii")
+    program.chmod(0o755)
+
     assert isinstance(choose_load(2.0, tmp_path), Wrk)

@@ -15,13 +15,13 @@ BUGS: Final = (
     Bug(
         name="done_on_enqueue",
         file="operations/relay.py",
-        old="        for start in range(0, len(ids), RECEIPTS_IN_A_MESSAGE):\n",
+        old="        if ids:\n",
         new="""\
         from core.outbox import mark_done
 
         async with database.transaction() as session:
             await mark_done(session, ids, now=now)
-        for start in range(0, len(ids), RECEIPTS_IN_A_MESSAGE):
+        if ids:
 """,
         breaks="What Redis loses between the relay and a worker is never sent.",
         tests=(_HANDED_OVER,),
@@ -76,22 +76,21 @@ BUGS: Final = (
     Bug(
         name="relay_skips_late_commits",
         file="operations/relay.py",
-        old="        for start in range(0, len(ids), RECEIPTS_IN_A_MESSAGE):\n",
+        old="        if ids:\n",
         new="""\
         ids = [one for one in ids if one > getattr(self, "_last_id", 0)]
         self._last_id = max(ids, default=getattr(self, "_last_id", 0))
-        for start in range(0, len(ids), RECEIPTS_IN_A_MESSAGE):
+        if ids:
 """,
         breaks="A transaction that commits after one with a higher id is never told of.",
         tests=(_HANDED_OVER,),
     ),
     Bug(
-        name="last_receipts_of_a_pass_left_out",
+        name="lone_receipt_left_out",
         file="operations/relay.py",
-        old="for start in range(0, len(ids), RECEIPTS_IN_A_MESSAGE):",
-        new="for start in range(0, len(ids) - 1, RECEIPTS_IN_A_MESSAGE):",
-        breaks="A receipt that is alone in its message waits for the end of its lease, again and "
-        "again.",
+        old="        if ids:\n",
+        new="        if len(ids) > 1:\n",
+        breaks="A receipt that is due alone waits for the end of its lease, again and again.",
         tests=(_HANDED_OVER,),
     ),
     Bug(
