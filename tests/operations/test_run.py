@@ -24,8 +24,10 @@ STUBBORN = [
 ]
 # A supervisor in a process of its own, with two children, of which the second has a child.
 SERVICE = r"""if True:
-    import os, sys, time
+    import os, signal, sys, time
     from operations.run import POLL_SECONDS, StoppedError, Supervisor
+    # Whoever runs the tests under nohup hands down that this is ignored.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     supervisor = Supervisor()
     supervisor.handle_signals()
     try:
