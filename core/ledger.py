@@ -9,19 +9,18 @@ after another in memory, and writes what that recorded.
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlmodel.ext.asyncio.session import AsyncSession
-
 from core import look
 from core.commands import Answer, Attempt, OpenWallet
 from core.errors import IdempotencyKeyReused
 from core.settlement import Remembered, Settlement
 from db.bulk import write
+from db.lean import LeanConnection
 from db.models import Tables
 from db.sequences import reserve_ids
 
 
 async def post(
-    session: AsyncSession, attempts: Sequence[Attempt]
+    connection: LeanConnection, attempts: Sequence[Attempt]
 ) -> list[Answer | IdempotencyKeyReused]:
     """Settle `attempts` in order and return their answers, in the same order.
 
@@ -29,7 +28,6 @@ async def post(
     Raises only what the database raises; refusals are answers, except that a key which stands
     for another request yields IdempotencyKeyReused.
     """
-    connection = await session.connection()
     seen = await look.at_batch(connection, attempts)
     settlement = Settlement(
         book=seen.book,
@@ -48,6 +46,6 @@ async def post(
     return answers
 
 
-async def read_answer(session: AsyncSession, principal_id: int, key: str) -> Remembered | None:
+async def read_answer(connection: LeanConnection, principal_id: int, key: str) -> Remembered | None:
     """Look up what was answered to a key; None proves nothing while its request is in flight."""
-    return await look.at_key(await session.connection(), principal_id, key)
+    return await look.at_key(connection, principal_id, key)

@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from sqlalchemy import Executable, Select, literal, select, union, union_all
 from sqlalchemy import null as no_value
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from core.commands import Attempt, Rendered, Transfer
 from core.postings import Account, Book
 from core.records import KeyOfPrincipal
 from core.settlement import Remembered
 from db.arrays import id_among, ids_from, pair_among
+from db.lean import LeanConnection
 from db.models import Tables
 from db.sequences import new_ids
 
@@ -34,7 +34,7 @@ class Seen:
     transaction_ids: list[int]
 
 
-async def at_batch(connection: AsyncConnection, attempts: Sequence[Attempt]) -> Seen:
+async def at_batch(connection: LeanConnection, attempts: Sequence[Attempt]) -> Seen:
     """Lock every open wallet that the attempts name and return all they are decided on.
 
     Wallets are locked in id order, so that no two batches deadlock. Ids are taken under the locks:
@@ -44,8 +44,8 @@ async def at_batch(connection: AsyncConnection, attempts: Sequence[Attempt]) -> 
     not seen, and writing it again breaks its unique constraint: the batch starts over, and sees it.
     """
     commands = [attempt.command for attempt in attempts]
-    rows = await connection.execute(
-        _batch_statement(connection.dialect.name),
+    rows = await connection.select(
+        _batch_statement(connection.dialect_name),
         {
             "user_ids": list({command.user_id for command in commands}),
             "wallet_ids": list(
@@ -76,13 +76,14 @@ async def at_batch(connection: AsyncConnection, attempts: Sequence[Attempt]) -> 
     return Seen(Book(accounts), remembered, sorted(ids))
 
 
-async def at_key(connection: AsyncConnection, principal_id: int, key: str) -> Remembered | None:
+async def at_key(connection: LeanConnection, principal_id: int, key: str) -> Remembered | None:
     """Return what was answered to a key."""
-    rows = await connection.execute(
-        _known_keys(connection.dialect.name), {"principal_ids": [principal_id], "keys": [key]}
+    rows = await connection.select(
+        _known_keys(connection.dialect_name), {"principal_ids": [principal_id], "keys": [key]}
     )
-    row = rows.first()
-    return None if row is None else Remembered(row.fingerprint, Rendered(row.number, row.body))
+    for *_, status, _flag, _frozen, fingerprint, body in rows:
+        return Remembered(fingerprint, Rendered(status, body))
+    return None
 
 
 @cache

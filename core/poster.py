@@ -88,8 +88,9 @@ class Poster:
     ) -> Sequence[Settled]:
         for tries_left in reversed(range(TRIES)):
             try:
-                async with self._database.transaction(lock_timeout_ms=lock_timeout_ms) as session:
-                    return await ledger.post(session, attempts)
+                transaction = self._database.lean_transaction(lock_timeout_ms=lock_timeout_ms)
+                async with transaction as connection:
+                    return await ledger.post(connection, attempts)
             except Exception as error:  # noqa: BLE001 - classified below; everybody gets an answer
                 fault = classify(error)
                 self._observer.failed(fault)

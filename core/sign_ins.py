@@ -142,10 +142,9 @@ class SignInCheck:
         return await self._batcher.submit(sign_in_id)
 
     async def _query(self, sign_in_ids: Sequence[int]) -> list[bool]:
-        async with self._database.reading() as session:
-            connection = await session.connection()
-            rows = await connection.execute(
-                _lasting_statement(connection.dialect.name), {"ids": list(set(sign_in_ids))}
+        async with self._database.lean_reading() as connection:
+            rows = await connection.select(
+                _lasting_statement(connection.dialect_name), {"ids": list(set(sign_in_ids))}
             )
             lasting = {row[0] for row in rows}
         return [sign_in_id in lasting for sign_in_id in sign_in_ids]

@@ -52,12 +52,11 @@ class WalletReader:
         return found
 
     async def _read(self, user_ids: Sequence[int]) -> list[OwnWallet | None]:
-        async with self._database.reading() as session:
-            connection = await session.connection()
-            rows = await connection.execute(
-                _own_wallets_statement(connection.dialect.name), {"user_ids": list(set(user_ids))}
+        async with self._database.lean_reading() as connection:
+            rows = await connection.select(
+                _own_wallets_statement(connection.dialect_name), {"user_ids": list(set(user_ids))}
             )
-        found = {row.user_id: _own_wallet(row) for row in rows}
+        found = {wallet.user_id: wallet for wallet in map(_own_wallet, rows)}
         return [found.get(user_id) for user_id in user_ids]
 
 
@@ -103,13 +102,14 @@ def _own_wallets_statement(dialect_name: str) -> Executable:
     )
 
 
-def _own_wallet(row: Any) -> OwnWallet:
+def _own_wallet(row: Sequence[Any]) -> OwnWallet:
+    id_, user_id, number, minor, currency, created_at, updated_at, first_name, last_name = row
     return OwnWallet(
-        id=row.id,
-        user_id=row.user_id,
-        wallet_number=row.wallet_number,
-        balance=Money(row.balance_minor, row.currency),
-        created_at=row.created_at,
-        updated_at=row.updated_at,
-        owner_name=f"{row.first_name} {row.last_name}",
+        id=id_,
+        user_id=user_id,
+        wallet_number=number,
+        balance=Money(minor, currency),
+        created_at=created_at,
+        updated_at=updated_at,
+        owner_name=f"{first_name} {last_name}",
     )

@@ -13,10 +13,10 @@ from typing import Any, Final
 from sqlalchemy import String, Table
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
-from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.types import TypeEngine
 
 from db.arrays import array_text
+from db.lean import LeanConnection
 
 Row = tuple[Any, ...]
 
@@ -53,7 +53,7 @@ class Work:
     shared: Row = ()
 
 
-async def write(connection: AsyncConnection, works: Sequence[Work]) -> None:
+async def write(connection: LeanConnection, works: Sequence[Work]) -> None:
     """Do all that has rows. Raises what the database raises.
 
     PostgreSQL does not define the order among `works`: no two may touch the same rows.
@@ -61,10 +61,9 @@ async def write(connection: AsyncConnection, works: Sequence[Work]) -> None:
     works = [work for work in works if work.rows]
     if not works:
         return
-    if connection.dialect.name != "postgresql":
+    if connection.dialect_name == "sqlite":
         for work in works:
-            rows = _sqlite_rows(work)
-            await connection.exec_driver_sql(_row_statement(work.step), rows)
+            await connection.execute(_row_statement(work.step), _sqlite_rows(work))
         return
     parameters: list[Any] = []
     for work in works:
@@ -73,7 +72,7 @@ async def write(connection: AsyncConnection, works: Sequence[Work]) -> None:
             parameters.append(array_text(item_type, list(values)))
         parameters += work.shared
     statement = _array_statement(tuple(work.step for work in works))
-    await connection.exec_driver_sql(statement, tuple(parameters))
+    await connection.execute(statement, [parameters])
 
 
 @cache

@@ -34,6 +34,9 @@ _LOCK_TIMEOUT = "55P03"
 _UNAVAILABLE_CLASSES = ("08", "53", "57", "58")
 _READ_ONLY = "25006"
 
+# The third when it lost track, as of a connection that is being ended from the other side.
+_LOST = (asyncpg.InterfaceError, OSError, asyncpg.InternalClientError, TimeoutError)
+
 _SQLITE_UNAVAILABLE = ("disk is full", "disk I/O error", "unable to open", "readonly database")
 
 
@@ -64,7 +67,7 @@ def _classify_driver(error: BaseException | None, *, is_integrity: bool) -> Faul
     # refusal of a value that no column can hold, which is of the same class.
     if isinstance(error, ValueError):
         return Fault.DEFECT
-    if isinstance(error, (asyncpg.InterfaceError, OSError, TimeoutError)):
+    if isinstance(error, _LOST):
         return Fault.UNAVAILABLE
     cause = error.__cause__ if error is not None else None
     return _classify_driver(cause, is_integrity=is_integrity) if cause else Fault.DEFECT

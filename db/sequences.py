@@ -4,19 +4,19 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import CTE, Select, Table, column, func, literal, select, table
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.arrays import ids_from
+from db.lean import LeanConnection
 
 _SQLITE_COUNTERS = table("sqlite_sequence", column("name"), column("seq"))
 
 
-async def reserve_ids(connection: AsyncConnection, of: Table, count: int) -> list[int]:
+async def reserve_ids(connection: LeanConnection, of: Table, count: int) -> list[int]:
     """Take `count` ids of a table, growing, never given to anyone else."""
     if count == 0:
         return []
-    statement = _ids_statement(connection.dialect.name, of)
-    rows = await connection.execute(statement, {"places": list(range(1, count + 1))})
+    statement = _ids_statement(connection.dialect_name, of)
+    rows = await connection.select(statement, {"places": list(range(1, count + 1))})
     return sorted(row[0] for row in rows)
 
 

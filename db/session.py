@@ -2,11 +2,12 @@
 
 `Database.transaction()` is for writing: one use case, one transaction, committed when the block
 ends and before anyone is answered. `Database.reading()` and `Database.snapshot()` are for looking:
-they can never write.
+they can never write. What is done in batches has `lean_transaction()` and `lean_reading()`, which
+are the same without a session.
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final, NamedTuple, cast
@@ -17,6 +18,15 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import QueuePool
 from sqlmodel.ext.asyncio.session import AsyncSession
+
+from db.lean import (
+    Around,
+    LeanConnection,
+    postgresql_statements,
+    postgresql_transaction,
+    sqlite_statements,
+    sqlite_transaction,
+)
 
 # For the poster, sign-ins and sign-ups; DATABASE_POOL_SIZE is for reading.
 WRITING_CONNECTIONS = 5
@@ -67,6 +77,9 @@ class Database:
     """One process's access to its database."""
 
     def __init__(self, options: DatabaseOptions):
+        # Lasts as long as a statement that no engine tells of: see `db.lean`.
+        self.around_lean: Around = nullcontext
+        self._pgbouncer = options.pgbouncer
         if make_url(options.url).get_backend_name() == "sqlite":
             self.engine, reader = _create_sqlite_engines(options)
             self._reader, self._snapshots = reader, reader.execution_options()
@@ -90,21 +103,38 @@ class Database:
         self.dialect_name = self.engine.dialect.name
 
     @asynccontextmanager
-    async def transaction(
-        self, *, lock_timeout_ms: int | None = None
-    ) -> AsyncIterator[AsyncSession]:
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
         """Open the transaction of one use case; commit when the block ends, roll back if it raises.
 
-        `lock_timeout_ms` is how long to wait for a row that somebody else holds; SQLite has no
-        such rows.
         Raises what the driver raises; `db.faults.classify` says what that means.
         """
         async with AsyncSession(self.engine, expire_on_commit=False, autoflush=False) as session:
-            if lock_timeout_ms is not None and self.dialect_name == "postgresql":
-                connection = await session.connection()
-                await connection.exec_driver_sql(f"SET LOCAL lock_timeout = {lock_timeout_ms:d}")
             yield session
             await session.commit()
+
+    def lean_transaction(
+        self, *, lock_timeout_ms: int | None = None
+    ) -> AbstractAsyncContextManager[LeanConnection]:
+        """Open the transaction of one batch; commit when the block ends, roll back if it raises.
+
+        `lock_timeout_ms` is how long to wait for a row that somebody else holds; SQLite has no
+        such rows. Raises as `transaction` does.
+        """
+        if self.dialect_name == "sqlite":
+            return sqlite_transaction(self.engine)
+        begin = "BEGIN"
+        if lock_timeout_ms is not None:
+            begin += f"; SET LOCAL lock_timeout = {lock_timeout_ms:d}"
+        return postgresql_transaction(self.engine, begin, self.around_lean)
+
+    def lean_reading(self) -> AbstractAsyncContextManager[LeanConnection]:
+        """Open a connection that only looks, each statement by itself, as `reading` does."""
+        if self.dialect_name == "sqlite":
+            return sqlite_statements(self._reader)
+        if self._pgbouncer:
+            # Outside of a transaction it may answer each message from another connection.
+            return postgresql_transaction(self._reader, "BEGIN READ ONLY", self.around_lean)
+        return postgresql_statements(self._reader, self.around_lean)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:

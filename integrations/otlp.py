@@ -63,7 +63,8 @@ class OtlpTraces(Traces):
         return _TracedBatches(self._tracer, "check sign-ins", UNOBSERVED)
 
     def follow(self, database: Database) -> None:
-        """Trace the statements and commits of both engines."""
+        """Trace the statements and commits of both engines, and those that no engine tells of."""
+        database.around_lean = _Statements(self._tracer, database.dialect_name).around
         for engine in database.engines.values():
             statements = _Statements(self._tracer, database.dialect_name)
             target = engine.sync_engine
@@ -126,11 +127,25 @@ class _TracedPostings(_TracedBatches):
 
 
 class _Statements:
-    """Spans of statements, which a connection runs one at a time: the span is kept with it."""
+    """Spans of statements, which a connection runs one at a time: an engine's are kept with it."""
 
     def __init__(self, tracer: Tracer, dialect_name: str):
         self._tracer = tracer
         self._dialect_name = dialect_name
+
+    @contextmanager
+    def around(self, statement: str) -> Iterator[None]:
+        """Trace a statement that no engine tells of."""
+        if not trace.get_current_span().is_recording():
+            yield
+            return
+        span = self._start(_operation(statement), statement)
+        try:
+            yield
+        except BaseException as error:
+            _finish(span, error=error)
+            raise
+        _finish(span)
 
     def begin(
         self, connection: Connection, _cursor: object, statement: str, *_parameters: object
@@ -155,7 +170,10 @@ class _Statements:
         # What belongs to no traced request, such as a probe, is not traced either.
         if not trace.get_current_span().is_recording():
             return
-        connection.info[_SPAN] = self._tracer.start_span(
+        connection.info[_SPAN] = self._start(operation, statement)
+
+    def _start(self, operation: str, statement: str) -> trace.Span:
+        return self._tracer.start_span(
             operation,
             kind=SpanKind.CLIENT,
             attributes={
@@ -168,7 +186,7 @@ class _Statements:
 
 def _operation(statement: str) -> str:
     """Return what a statement does; one that begins with WITH is named after what it writes."""
-    first = statement.split(maxsplit=1)[0].upper()
+    first = statement.split(maxsplit=1)[0].upper().rstrip(";")
     if first != "WITH":
         return first
     return next((verb for verb in ("INSERT", "UPDATE") if f"({verb} " in statement), "SELECT")
@@ -184,8 +202,11 @@ class _WithoutQuery(SpanProcessor):
 
 def _end(info: dict[Any, Any], *, error: BaseException | None = None) -> None:
     span: trace.Span | None = info.pop(_SPAN, None)
-    if span is None:
-        return
+    if span is not None:
+        _finish(span, error=error)
+
+
+def _finish(span: trace.Span, *, error: BaseException | None = None) -> None:
     if error is not None:
         # Not its text: a database's messages quote values.
         span.set_attribute("error.type", type(error).__qualname__)

@@ -117,8 +117,8 @@ class AnswerCache:
         return await self._ask_database(request), b"DB"
 
     async def _ask_database(self, request: KeyedRequest) -> Answer:
-        async with self._database.reading() as session:
-            found = await read_answer(session, request.principal_id, request.key)
+        async with self._database.lean_reading() as connection:
+            found = await read_answer(connection, request.principal_id, request.key)
         if found is None:
             raise IdempotencyInFlight
         if found.fingerprint != request.fingerprint:

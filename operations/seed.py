@@ -221,8 +221,8 @@ class Demo:
 
     async def _was_done(self, user_id: int, key: str) -> bool:
         """Whether the step was posted: asked first because even a replay is counted."""
-        async with self._database.reading() as session:
-            return await read_answer(session, user_id, key) is not None
+        async with self._database.lean_reading() as connection:
+            return await read_answer(connection, user_id, key) is not None
 
     async def _command(self, step: Step, money: Money) -> Command:
         user_id = self._users[step.email].id

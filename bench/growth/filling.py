@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from bench.growth.statements import chunk_statements
 from bench.people import OPENING_KEY
 from db.models import Tables
-from db.sequences import reserve_ids
+from db.sequences import new_ids
 from db.session import Database
 
 CHUNK_TRANSFERS: Final = 20_000
@@ -82,7 +82,11 @@ class Filling:
             # References are right by construction, and looking up twelve a transfer takes longer
             # than everything else.
             await connection.execute(text("SET LOCAL session_replication_role = replica"))
-        ids = await reserve_ids(connection, Tables.transactions, transfers)
+        places = {"places": list(range(1, transfers + 1))}
+        taken = await connection.execute(
+            new_ids(connection.dialect.name, Tables.transactions), places
+        )
+        ids = sorted(taken.scalars())
         assert ids[-1] - ids[0] == transfers - 1, "somebody else is writing transactions"
         chunk = {
             "first_id": ids[0],

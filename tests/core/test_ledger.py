@@ -33,8 +33,8 @@ async def elsewhere(database_url: str) -> AsyncIterator[Database]:
 
 async def settle(database: Database, tried: Attempt) -> Answer:
     """Settle one attempt, once."""
-    async with database.transaction() as session:
-        [answer] = await ledger.post(session, [tried])
+    async with database.lean_transaction() as connection:
+        [answer] = await ledger.post(connection, [tried])
     assert isinstance(answer, Answer)
     return answer
 
@@ -42,8 +42,8 @@ async def settle(database: Database, tried: Attempt) -> Answer:
 @asynccontextmanager
 async def not_yet_committed(database: Database, tried: Attempt) -> AsyncIterator[None]:
     """Settle an attempt, and commit it a while after the block began something else."""
-    async with database.transaction() as session:
-        await ledger.post(session, [tried])
+    async with database.lean_transaction() as connection:
+        await ledger.post(connection, [tried])
         yield
         await asyncio.sleep(READING_SECONDS)
 
@@ -84,9 +84,9 @@ async def test_a_replay_is_written_down(people: People, database: Database) -> N
     tried = attempt(Withdraw(user_id=person.id, money=Money(1000, "NGN")))
     assert not (await settle(database, tried)).replayed
     assert (await settle(database, tried)).replayed
-    async with database.transaction() as session:
+    async with database.lean_transaction() as batch:
         fresh = replace(tried, key=str(uuid4()))
-        first, again, known = await ledger.post(session, [fresh, fresh, tried])
+        first, again, known = await ledger.post(batch, [fresh, fresh, tried])
     assert [isinstance(item, Answer) and item.replayed for item in (first, again, known)] == [
         False,
         True,

@@ -11,12 +11,12 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import func, select
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from core.commands import Deposit, Outcome, Rendered, Transfer, Withdraw
 from core.errors import IdempotencyKeyReused, InternalError, Unavailable
 from core.money import Money
 from core.poster import Poster, PosterLimits
+from db.lean import LeanConnection
 from db.models import Tables
 from db.session import Database, DatabaseOptions
 from tests.attempts import attempt
@@ -36,16 +36,16 @@ class LosingDatabase(Database):
         self._after_commit = after_commit
 
     @asynccontextmanager
-    async def transaction(
+    async def lean_transaction(
         self, *, lock_timeout_ms: int | None = None
-    ) -> AsyncIterator[AsyncSession]:
+    ) -> AsyncIterator[LeanConnection]:
         if self.losses == 0:
-            async with super().transaction(lock_timeout_ms=lock_timeout_ms) as session:
-                yield session
+            async with super().lean_transaction(lock_timeout_ms=lock_timeout_ms) as connection:
+                yield connection
             return
         self.losses -= 1
-        async with super().transaction() as session:
-            yield session
+        async with super().lean_transaction() as connection:
+            yield connection
             if not self._after_commit:
                 raise ConnectionResetError("lost before COMMIT arrived")
         raise ConnectionResetError("lost after COMMIT took effect")
@@ -59,9 +59,9 @@ class SlowDatabase(Database):
         self.at_commit, self.may_commit = asyncio.Event(), asyncio.Event()
 
     @asynccontextmanager
-    async def transaction(self, **options: int | None) -> AsyncIterator[AsyncSession]:
-        async with super().transaction(**options) as session:
-            yield session
+    async def lean_transaction(self, **options: int | None) -> AsyncIterator[LeanConnection]:
+        async with super().lean_transaction(**options) as connection:
+            yield connection
             self.at_commit.set()
             await self.may_commit.wait()
 

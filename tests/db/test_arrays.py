@@ -8,7 +8,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import BigInteger, Boolean, LargeBinary, Numeric, String, Table, select
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine
 
 from db.arrays import array_text, id_among, ids_from, pair_among
@@ -77,9 +76,9 @@ async def test_what_is_too_long_is_refused_and_not_cut(database: Database) -> No
     step = Step(table=table(Installation), columns=("id",))
     if database.dialect_name == "sqlite":
         pytest.skip("SQLite does not know lengths")
-    with pytest.raises(DBAPIError, match="too long"):
-        async with database.transaction() as session:
-            await write(await session.connection(), [Work(step, [("x" * 33,)])])
+    with pytest.raises(asyncpg.StringDataRightTruncationError, match="too long"):
+        async with database.lean_transaction() as connection:
+            await write(connection, [Work(step, [("x" * 33,)])])
 
 
 def test_a_time_is_written_with_its_zone() -> None:

@@ -11,16 +11,7 @@ from db.schema import SchemaOutdated, check_schema, needed_revision, read_instal
 from db.session import Database, DatabaseOptions
 from main import create_app
 from operations.children import ROOT
-from tests.conftest import create_postgres_database, migrate, settings_for, sqlite_url
-
-
-@pytest.fixture
-async def empty_url(
-    engine_name: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> str:
-    if engine_name == "sqlite":
-        return sqlite_url(tmp_path_factory.mktemp("empty"))
-    return await create_postgres_database(request.getfixturevalue("postgres_url"))
+from tests.conftest import migrate, settings_for
 
 
 async def alembic(url: str, *arguments: str) -> str:

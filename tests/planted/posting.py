@@ -33,11 +33,10 @@ BUGS: Final = (
         name="answers_before_commit",
         file="core/poster.py",
         old="""\
-                async with self._database.transaction(lock_timeout_ms=lock_timeout_ms) as session:
-                    return await ledger.post(session, attempts)
+                async with transaction as connection:
+                    return await ledger.post(connection, attempts)
 """,
         new="""\
-                transaction = self._database.transaction(lock_timeout_ms=lock_timeout_ms)
                 answers = await ledger.post(await transaction.__aenter__(), attempts)
                 self._late = asyncio.create_task(transaction.__aexit__(None, None, None))
                 return answers

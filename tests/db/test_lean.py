@@ -1,0 +1,147 @@
+"""Connections without a session: they begin, commit and roll back as sessions do."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+from sqlalchemy import Select, String, bindparam, column, literal, select, table
+from sqlalchemy.exc import DBAPIError
+
+from db.faults import Fault, classify
+from db.lean import LeanConnection
+from db.session import Database, DatabaseOptions
+from tests.conftest import settings_for
+
+THINGS = table("things", column("name", String))
+NAMES = select(THINGS.c.name).order_by(THINGS.c.name)
+GIVEN = select(literal(7).label("fixed"), bindparam("given", type_=String).label("given"))
+BACKEND: Select[tuple[int]] = select(column("pg_backend_pid()", is_literal=True))
+
+
+@pytest.fixture
+async def things(empty_url: str) -> AsyncIterator[Database]:
+    """A database with a table of names, each there once, and one connection for reading."""
+    url = settings_for(empty_url).database_url
+    opened = Database(DatabaseOptions(url=url, pool_size=1))
+    async with opened.transaction() as session:
+        connection = await session.connection()
+        await connection.exec_driver_sql("CREATE TABLE things (name VARCHAR(20) PRIMARY KEY)")
+    yield opened
+    await opened.close()
+
+
+async def add(connection: LeanConnection, *names: str) -> None:
+    mark = "$1" if connection.dialect_name == "postgresql" else "?1"
+    rows = [(name,) for name in names]
+    await connection.execute(f"INSERT INTO things (name) VALUES ({mark})", rows)
+
+
+async def added(things: Database, *names: str, error: type[Exception] | None = None) -> None:
+    """Add names in a transaction of their own, which ends in an error if one is given."""
+    async with things.lean_transaction() as connection:
+        await add(connection, *names)
+        if error is not None:
+            raise error
+
+
+async def names_in(things: Database) -> list[str]:
+    async with things.lean_reading() as connection:
+        return [row[0] for row in await connection.select(NAMES, {})]
+
+
+async def test_what_is_fixed_and_what_is_given_are_put_in_order(things: Database) -> None:
+    async with things.lean_reading() as connection:
+        for given in ("a", "b"):
+            rows = await connection.select(GIVEN, {"given": given})
+            assert [tuple(row) for row in rows] == [(7, given)]
+
+
+async def test_a_block_that_ends_commits_each_row(things: Database) -> None:
+    await added(things, "first", "second")
+
+    assert await names_in(things) == ["first", "second"]
+
+
+async def test_a_block_that_raises_leaves_nothing_and_gives_the_connection_back(
+    things: Database,
+) -> None:
+    for _ in range(20):
+        with pytest.raises(LookupError):
+            await added(things, "lost", error=LookupError)
+
+    assert await names_in(things) == []
+    assert things.pool_use()["writers"].in_use == 0
+
+
+async def test_a_refused_statement_is_classified_and_its_connection_used_again(
+    things: Database,
+) -> None:
+    await added(things, "once")
+
+    for _ in range(20):
+        with pytest.raises((DBAPIError, asyncpg.PostgresError)) as refused:
+            await added(things, "never", "once")
+        assert classify(refused.value) is Fault.CONFLICT
+
+    assert await names_in(things) == ["once"]
+
+
+async def test_nobody_is_told_of_a_commit_that_did_not_happen(things: Database) -> None:
+    if things.dialect_name == "sqlite":
+        pytest.skip("SQLite does not take a failed statement for a failed transaction")
+
+    async def swallow() -> None:
+        async with things.lean_transaction() as connection:
+            await add(connection, "swallowed")
+            with pytest.raises(asyncpg.UniqueViolationError):
+                await add(connection, "swallowed")
+
+    with pytest.raises(asyncpg.InFailedSQLTransactionError):
+        await swallow()
+    assert await names_in(things) == []
+
+
+async def test_whoever_only_looks_cannot_write(things: Database) -> None:
+    async def write() -> None:
+        async with things.lean_reading() as connection:
+            await add(connection, "written")
+
+    with pytest.raises((DBAPIError, asyncpg.ReadOnlySQLTransactionError)):
+        await write()
+    assert await names_in(things) == []
+
+
+async def test_a_connection_that_the_server_closed_is_not_handed_out(things: Database) -> None:
+    if things.dialect_name == "sqlite":
+        pytest.skip("SQLite has no server")
+    async with things.lean_reading() as connection:
+        [[before]] = await connection.select(BACKEND, {})
+        async with things.transaction() as session:
+            rival = await session.connection()
+            await rival.exec_driver_sql(f"SELECT pg_terminate_backend({before:d})")
+        with pytest.raises(Exception, match=r".") as lost:
+            await connection.select(BACKEND, {})
+        assert classify(lost.value) is Fault.UNAVAILABLE
+
+    async with things.lean_reading() as connection:
+        [[after]] = await connection.select(BACKEND, {})
+
+    assert after != before
+    assert things.pool_use()["readers"].in_use == 0
+
+
+async def test_a_connection_that_dies_in_the_pool_is_not_handed_out(things: Database) -> None:
+    if things.dialect_name == "sqlite":
+        pytest.skip("SQLite has no server")
+    async with things.lean_reading() as connection:
+        [[before]] = await connection.select(BACKEND, {})
+    async with things.transaction() as session:
+        rival = await session.connection()
+        await rival.exec_driver_sql(f"SELECT pg_terminate_backend({before:d})")
+    # The word of it arrives.
+    await asyncio.sleep(0.2)
+
+    async with things.lean_reading() as connection:
+        [[after]] = await connection.select(BACKEND, {})
+    assert after != before
