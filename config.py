@@ -148,6 +148,8 @@ class Settings(BaseSettings):
 
     brevo_api_key: SecretStr = SecretStr("")
     brevo_base_url: str = "https://api.brevo.com/v3"
+    # By each worker process: a backlog is worked off without taking the machine from payments.
+    receipts_per_second: float = Field(50, gt=0, le=1000)
     # Where mails go as .eml files while there is no BREVO_API_KEY.
     mail_folder: str = "mail"
     sender_mail: str = "no-reply@example.com"

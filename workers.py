@@ -56,4 +56,11 @@ def courier() -> Courier:
 
 
 broker.add_middleware(LastResort())
-broker.add_middleware(Relay(settings.database_options, RECEIPTS_QUEUE, mail_receipt.message))
+broker.add_middleware(
+    Relay(
+        settings.database_options,
+        RECEIPTS_QUEUE,
+        mail_receipt.message,
+        receipts_per_second=settings.receipts_per_second,
+    )
+)

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from dataclasses import dataclass
+from email.charset import BASE64, Charset
 from email.header import Header
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
@@ -12,6 +13,9 @@ from pathlib import Path
 from typing import Final, Protocol
 
 _CRLF: Final = compat32.clone(linesep="\r\n")
+# Weighing for each header whether quoted-printable is shorter takes a fifth of a mail's time.
+_UTF8: Final = Charset("utf-8")
+_UTF8.header_encoding = BASE64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,10 +75,10 @@ class FolderMailer:
 
     def _write(self, mail: Mail) -> None:
         # Not EmailMessage: it parses each header that it is given, and takes four times as long.
-        message = MIMEMultipart("alternative")
+        message = MIMEMultipart("alternative", boundary=f"={mail.key}=")
         message["From"] = formataddr((self._sender.name, self._sender.address))
         message["To"] = mail.to_address
-        message["Subject"] = Header(mail.subject, "utf-8").encode()
+        message["Subject"] = Header(mail.subject, _UTF8).encode()
         message["X-Idempotency-Key"] = mail.key
         message.attach(MIMEText(mail.text, "plain", "utf-8"))
         message.attach(MIMEText(mail.html, "html", "utf-8"))

@@ -1,4 +1,4 @@
-"""Hands due receipts from the outbox to the workers, a few times a second, in batches.
+"""Hands due receipts from the outbox to the workers, in batches and at a bounded pace.
 
 Runs beside the workers, in a thread of its own, never in the API: posting does not wait for Redis,
 and what Redis loses is handed over again when its lease ends.
@@ -20,10 +20,10 @@ from db.session import Database, DatabaseOptions
 
 log = structlog.get_logger(__name__)
 
-# Together 100 receipts a second for each worker process: a backlog is worked off without taking the
-# machine or the database away from postings. Whoever needs more runs more workers.
+# How soon a receipt is found while there are few.
 PASS_SECONDS: Final = 0.2
-RECEIPTS_IN_A_PASS: Final = 20
+# At once, and then none for as long as the pace says: few large passes cost less than many small.
+RECEIPTS_IN_A_PASS: Final = 50
 # While so many messages wait in Redis, more would only wait there, and their leases would end.
 QUEUED_LIMIT: Final = 50
 # On a machine that is shared with the API, mails wait rather than payments.
@@ -38,10 +38,13 @@ class Relay(dramatiq.Middleware):
         options: DatabaseOptions,
         queue: str,
         make_message: Callable[[list[int]], dramatiq.Message[Any]],
+        *,
+        receipts_per_second: float,
     ):
         self._options = options
         self._queue = queue
         self._make_message = make_message
+        self._receipts_per_second = receipts_per_second
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -66,27 +69,31 @@ class Relay(dramatiq.Middleware):
         database = Database(self._options)
         failing = False
         while not self._ending.is_set():
+            taken = 0
             try:
-                await self._pass(database, broker)
+                taken = await self._pass(database, broker)
                 failing = False
             except Exception as error:  # noqa: BLE001 - whatever is away comes back
                 if not failing:
                     log.warning("relay_waits", error=f"{type(error).__name__}: {error}"[:200])
                 failing = True
-            await asyncio.to_thread(self._ending.wait, PASS_SECONDS)
+            pause_seconds = max(PASS_SECONDS, taken / self._receipts_per_second)
+            await asyncio.to_thread(self._ending.wait, pause_seconds)
         await database.close()
 
-    async def _pass(self, database: Database, broker: RedisBroker) -> None:
+    async def _pass(self, database: Database, broker: RedisBroker) -> int:
+        """Hand over what is due, and return how many receipts that were."""
         now = datetime.now(UTC)
         async with database.reading() as session:
             if not await has_due(session, now=now):
-                return
+                return 0
         # Asked before anything is taken: without Redis the receipts stay due.
         queued: int = broker.client.llen(f"{broker.namespace}:{self._queue}")
         if queued >= QUEUED_LIMIT:
-            return
+            return 0
         async with database.transaction() as session:
             ids = await lease_due(session, now=now, limit=RECEIPTS_IN_A_PASS)
         if ids:
             # In one message: read, sent and marked one by one they cost several times as much.
             broker.enqueue(self._make_message(ids))
+        return len(ids)

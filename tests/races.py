@@ -25,6 +25,7 @@ def environment_for(database_url: str, redis_url: str) -> dict[str, str]:
         "PASSWORD_HASH_ROUNDS": "4",
         "LOG_LEVEL": "WARNING",
         "DRAIN_SECONDS": "0",
+        "RECEIPTS_PER_SECOND": "1000",
     }
 
 

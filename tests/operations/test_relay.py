@@ -56,9 +56,14 @@ class House:
     queue: Queue
 
     @contextmanager
-    def relaying(self) -> Iterator[None]:
+    def relaying(self, *, receipts_per_second: float = 1000) -> Iterator[None]:
         """Run a relay for the length of a block."""
-        relay = Relay(self.options, "receipts", lambda receipt_ids: receipt_ids)  # type: ignore[arg-type,return-value]  # the queue takes whatever it is
+        relay = Relay(
+            self.options,
+            "receipts",
+            lambda receipt_ids: receipt_ids,  # type: ignore[arg-type,return-value]  # the queue takes whatever it is
+            receipts_per_second=receipts_per_second,
+        )
         relay.after_worker_boot(self.queue, None)
         try:
             yield
@@ -137,3 +142,16 @@ async def test_nothing_is_taken_that_cannot_be_handed_over(house: House) -> None
     house.queue.waiting = QUEUED_LIMIT - 1
     with house.relaying():
         await house.takes(ids)
+
+
+async def test_after_many_it_pauses_for_as_long_as_its_pace_says(house: House) -> None:
+    for _ in range(3):
+        await house.people.with_wallet(5)
+    ids = await house.ids()
+
+    with house.relaying(receipts_per_second=1.5):
+        await house.takes(ids)
+        await house.end_lease(ids[0])
+        await asyncio.sleep(0.5)
+        assert len(house.queue.taken) == len(ids), "It pauses for two seconds."
+        await house.takes([*ids, ids[0]])

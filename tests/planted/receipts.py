@@ -59,7 +59,7 @@ BUGS: Final = (
         old="""\
         queued: int = broker.client.llen(f"{broker.namespace}:{self._queue}")
         if queued >= QUEUED_LIMIT:
-            return
+            return 0
         async with database.transaction() as session:
             ids = await lease_due(session, now=now, limit=RECEIPTS_IN_A_PASS)
 """,
@@ -68,7 +68,7 @@ BUGS: Final = (
             ids = await lease_due(session, now=now, limit=RECEIPTS_IN_A_PASS)
         queued: int = broker.client.llen(f"{broker.namespace}:{self._queue}")
         if queued >= QUEUED_LIMIT:
-            return
+            return 0
 """,
         breaks="While Redis is away, all receipts are taken and wait for the end of their lease.",
         tests=(f"{_RELAY}::test_nothing_is_taken_that_cannot_be_handed_over",),
