@@ -1,54 +1,177 @@
 """What can be asked of the ledger, and what it answers; plain values that decide nothing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final, Literal
 
+from core.assets import Asset
 from core.errors import WalletError
 from core.money import Money
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Deposit:
-    """Move `money` from the outside world into the person's wallet."""
-
-    user_id: int
-    money: Money
+TransactionType = Literal["deposit", "withdrawal", "transfer", "top_up", "bonus", "spend"]
+CreditType = Literal["top_up", "bonus", "spend"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Withdraw:
-    """Move `money` from the person's wallet to the outside world."""
+@dataclass(frozen=True, slots=True)
+class Primary:
+    """A person's primary wallet."""
 
     user_id: int
-    money: Money
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transfer:
-    """Move `money` from the person's wallet to another one."""
+@dataclass(frozen=True, slots=True)
+class WalletId:
+    """The wallet of some person, by its id."""
+
+    wallet_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountNumber:
+    """The account of some person by its number; with `user_id` only if it is theirs."""
+
+    number: str
+    user_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """All of a person's accounts: whoever opens another is asked how many there are."""
 
     user_id: int
-    to_wallet_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class CreditsOf:
+    """The credits of one kind of somebody, under the name that a service has for them."""
+
+    external_user_id: str
+    asset: Asset
+
+
+@dataclass(frozen=True, slots=True)
+class Treasury:
+    """The house's own account of credits: what it gave out, it owes."""
+
+    asset: Asset
+
+
+# How a command names an account that is open, or not there.
+Reference = Primary | WalletId | AccountNumber | CreditsOf | Treasury
+# What a command names to be looked at.
+Named = Reference | AllOf
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Move `money` between the account that it is asked of, `own`, and another one.
+
+    Without `other` that is the outside world. The type tells the direction: see INCOMING.
+    """
+
+    type: TransactionType
+    own: Reference
+    other: Reference | None
     money: Money
+    description: str | None = None
+
+    @property
+    def references(self) -> Iterable[Named]:
+        """The accounts it names."""
+        return (self.own,) if self.other is None else (self.own, self.other)
+
+
+# What adds to the account that it is asked of; everything else takes from it.
+INCOMING: Final = frozenset[TransactionType]({"deposit", "top_up", "bonus"})
+# What makes the accounts it names, if they are not there.
+ISSUING: Final = frozenset[TransactionType]({"top_up", "bonus"})
+
+
+def deposit(*, user_id: int, money: Money) -> Move:
+    """Move `money` from the outside world into the person's primary wallet."""
+    return Move("deposit", Primary(user_id), None, money)
+
+
+def withdraw(*, user_id: int, money: Money) -> Move:
+    """Move `money` from the person's primary wallet to the outside world."""
+    return Move("withdrawal", Primary(user_id), None, money)
+
+
+def transfer(*, user_id: int, to_wallet_id: int, money: Money) -> Move:
+    """Move `money` from the person's primary wallet to another one."""
+    return Move("transfer", Primary(user_id), WalletId(to_wallet_id), money)
+
+
+def transfer_between(
+    *,
+    user_id: int,
+    from_number: str,
+    to_number: str,
+    money: Money,
+    description: str | None = None,
+) -> Move:
+    """Move `money` from an account of the person to another account, theirs or not."""
+    own, other = AccountNumber(from_number, user_id), AccountNumber(to_number)
+    return Move("transfer", own, other, money, description)
+
+
+def move_credits(
+    type_: CreditType,
+    *,
+    external_user_id: str,
+    asset: Asset,
+    minor: int,
+    description: str | None = None,
+) -> Move:
+    """Give credits to somebody (top_up, bonus) or take them back (spend).
+
+    Whoever is given some for the first time has an account from then on.
+    """
+    money = Money(minor, asset.code)
+    return Move(type_, CreditsOf(external_user_id, asset), Treasury(asset), money, description)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenWallet:
-    """Open the person's wallet; an opening balance above zero is posted as a deposit."""
+    """Open the person's primary wallet; an opening balance above zero is posted as a deposit."""
 
     user_id: int
     opening: Money
 
+    @property
+    def references(self) -> Iterable[Named]:
+        """The accounts it is decided on."""
+        return (AllOf(self.user_id),)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAccount:
+    """Open another, empty account of the person, in `currency`."""
+
+    user_id: int
+    currency: str
+    name: str | None = None
+
+    @property
+    def references(self) -> Iterable[Named]:
+        """The accounts it is decided on."""
+        return (AllOf(self.user_id),)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CloseWallet:
-    """Close the person's wallet, which must be empty. Its history stays."""
+    """Close an account, which must be empty. Its history stays."""
 
-    user_id: int
+    wallet: Primary | AccountNumber
+
+    @property
+    def references(self) -> Iterable[Named]:
+        """The account it names."""
+        return (self.wallet,)
 
 
-Command = Deposit | Withdraw | Transfer | OpenWallet | CloseWallet
+Command = Move | OpenWallet | OpenAccount | CloseWallet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +183,7 @@ class Moved:
     counterparty_wallet_id: int | None
     money: Money
     balance_minor: int
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +204,16 @@ class Closed:
     wallet_id: int
 
 
-Outcome = Moved | Opened | Closed | WalletError
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Nothing was done. What was recorded as FAILED has a `transaction_id`."""
+
+    error: WalletError
+    transaction_id: int | None
+    created_at: datetime
+
+
+Outcome = Moved | Opened | Closed | Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +224,18 @@ class Rendered:
     body: str
 
 
+# The principal that stands for operators' keys; no person has this id.
+HOUSE: Final = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """A command of one principal under one idempotency key.
 
-    `fingerprint` is the SHA-256 of the request in canonical form: the same key with another
-    fingerprint is refused. `render` words the outcome; its text is stored with the money, so that
-    a repeated request gets the very same answer. It must not fail and must not wait.
+    The principal is a person, or the HOUSE for a key of an operator's. `fingerprint` is the SHA-256
+    of the request in canonical form: the same key with another fingerprint is refused. `render`
+    words the outcome; its text is stored with the money, so that a repeated request gets the very
+    same answer. It must not fail and must not wait.
     """
 
     principal_id: int

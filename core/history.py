@@ -11,9 +11,9 @@ from sqlalchemy import Select, Subquery, literal_column, or_, select, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from core.commands import TransactionType
 from core.errors import InvalidCursor, TransactionNotFound
 from core.money import Money
-from core.postings import TransactionType
 from db.models import Tables
 
 TransactionState = Literal["PROCESSING", "SUCCESS", "FAILED"]
@@ -24,7 +24,7 @@ EXTERNAL_DESTINATION: Final = "External Destination"
 # A transfer that failed because nobody has the wallet it named.
 UNKNOWN_RECIPIENT: Final = "Unknown Recipient"
 
-# A person has few wallets; whoever opened and closed more sees the history of the latest ones.
+# As many as a person may have open. Whoever closed others sees the latest of these too, up to here.
 WALLETS_OF_A_PERSON_LIMIT: Final = 100
 _CURSOR_PREFIX: Final = b"t"
 
@@ -139,7 +139,7 @@ async def _wallets_of(connection: AsyncConnection, user_id: int) -> list[int]:
     rows = await connection.execute(
         select(wallets.id)
         .where(wallets.user_id == user_id)
-        .order_by(wallets.id.desc())
+        .order_by(wallets.closed_at.is_not(None), wallets.id.desc())
         .limit(WALLETS_OF_A_PERSON_LIMIT)
     )
     return [row.id for row in rows]

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from core import look
-from core.commands import Answer, Attempt, OpenWallet
+from core.commands import Answer, Attempt
 from core.errors import IdempotencyKeyReused
-from core.settlement import Remembered, Settlement
+from core.settlement import NewAccounts, Remembered, Settlement
 from db.bulk import write
 from db.lean import LeanConnection
 from db.models import Tables
@@ -29,16 +29,17 @@ async def post(
     for another request yields IdempotencyKeyReused.
     """
     seen = await look.at_batch(connection, attempts)
+    needed = NewAccounts.of(attempts, seen.book)
+    if needed.owners:
+        seen.book.open_accounts.update(await look.count_open(connection, needed.owners))
     settlement = Settlement(
         book=seen.book,
         remembered=seen.remembered,
         transaction_ids=seen.transaction_ids,
-        wallet_ids=await reserve_ids(
-            connection,
-            Tables.wallets,
-            sum(isinstance(attempt.command, OpenWallet) for attempt in attempts),
-        ),
-        now=datetime.now(UTC),
+        wallet_ids=await reserve_ids(connection, Tables.wallets, needed.accounts),
+        holder_ids=await reserve_ids(connection, Tables.credit_holders, needed.holders),
+        # A clock may be behind that of another process: for one wallet time never goes back.
+        now=max(datetime.now(UTC), seen.newest) if seen.newest else datetime.now(UTC),
     )
     answers = [settlement.settle(attempt) for attempt in attempts]
     for group in settlement.records.groups():

@@ -3,19 +3,31 @@
 One statement does it all: everybody in the next batch waits for each round trip to the database.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Executable, Select, literal, select, union, union_all
+from sqlalchemy import CTE, Executable, Select, func, literal, select, type_coerce, union, union_all
 from sqlalchemy import null as no_value
+from sqlalchemy.types import String
 
-from core.commands import Attempt, Rendered, Transfer
-from core.postings import Account, Book
+from core.book import Account, Book
+from core.commands import (
+    AccountNumber,
+    AllOf,
+    Attempt,
+    CreditsOf,
+    Primary,
+    Rendered,
+    Treasury,
+    WalletId,
+)
 from core.records import KeyOfPrincipal
 from core.settlement import Remembered
-from db.arrays import id_among, ids_from, pair_among
+from db.arrays import id_among, ids_from, pair_among, text_among
 from db.lean import LeanConnection
 from db.models import Tables
 from db.sequences import new_ids
@@ -23,15 +35,21 @@ from db.sequences import new_ids
 _WALLET: Final = 1
 _KEY: Final = 2
 _ID: Final = 3
+_HOLDER: Final = 4
+_TIME: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The open wallets of a batch, locked; its known keys; and an id for each transaction."""
+    """The open wallets of a batch, locked; its known keys; and an id for each transaction.
+
+    `newest` is when any of the wallets last changed, None if there are none.
+    """
 
     book: Book
     remembered: dict[KeyOfPrincipal, Remembered]
     transaction_ids: list[int]
+    newest: datetime | None
 
 
 async def at_batch(connection: LeanConnection, attempts: Sequence[Attempt]) -> Seen:
@@ -43,37 +61,28 @@ async def at_batch(connection: LeanConnection, attempts: Sequence[Attempt]) -> S
     A rival that held a wallet may have used the same key since this began to look. Then the key is
     not seen, and writing it again breaks its unique constraint: the batch starts over, and sees it.
     """
-    commands = [attempt.command for attempt in attempts]
     rows = await connection.select(
         _batch_statement(connection.dialect_name),
-        {
-            "user_ids": list({command.user_id for command in commands}),
-            "wallet_ids": list(
-                {command.to_wallet_id for command in commands if isinstance(command, Transfer)}
-            ),
+        _names(attempts)
+        | {
             "principal_ids": [attempt.principal_id for attempt in attempts],
             "keys": [attempt.key for attempt in attempts],
             "places": list(range(1, len(attempts) + 1)),
         },
     )
-    accounts, remembered, ids = [], {}, []
-    for kind, id_, person_id, text, number, flag, frozen, fingerprint, body in rows:
+    accounts, holders, remembered, ids, newest = [], {}, {}, [], None
+    for kind, id_, person_id, text, number, fingerprint, body, *rest in rows:
         if kind == _WALLET:
-            accounts.append(
-                Account(
-                    id=id_,
-                    user_id=person_id,
-                    currency=text,
-                    balance_minor=number,
-                    may_go_negative=bool(flag),
-                    frozen=bool(frozen),
-                )
-            )
+            accounts.append(_account(id_, person_id, text, number, body, *rest))
+        elif kind == _ID:
+            ids.append(id_)
         elif kind == _KEY:
             remembered[person_id, text] = Remembered(fingerprint, Rendered(number, body))
-        else:
-            ids.append(id_)
-    return Seen(Book(accounts), remembered, sorted(ids))
+        elif kind == _HOLDER:
+            holders[text] = id_
+        elif text is not None:
+            newest = datetime.fromisoformat(text).replace(tzinfo=UTC)
+    return Seen(Book(accounts, holders), remembered, sorted(ids), newest)
 
 
 async def at_key(connection: LeanConnection, principal_id: int, key: str) -> Remembered | None:
@@ -81,24 +90,65 @@ async def at_key(connection: LeanConnection, principal_id: int, key: str) -> Rem
     rows = await connection.select(
         _known_keys(connection.dialect_name), {"principal_ids": [principal_id], "keys": [key]}
     )
-    for *_, status, _flag, _frozen, fingerprint, body in rows:
+    for _kind, _id, _person_id, _text, status, fingerprint, body, *_ in rows:
         return Remembered(fingerprint, Rendered(status, body))
     return None
 
 
+async def count_open(connection: LeanConnection, user_ids: Iterable[int]) -> dict[int, int]:
+    """Return how many open accounts each of these people has, once `at_batch` locked them.
+
+    A look of its own: `at_batch` may have waited for a rival that opened one, which it cannot see.
+    """
+    rows = await connection.select(
+        _count_statement(connection.dialect_name), {"user_ids": list(user_ids)}
+    )
+    return dict(rows)
+
+
+def _names(attempts: Sequence[Attempt]) -> dict[str, list[Any]]:
+    """Return all that the attempts name, by kind."""
+    named: defaultdict[type, list[Any]] = defaultdict(list)
+    for attempt in attempts:
+        for reference in attempt.command.references:
+            named[type(reference)].append(reference)
+    return {
+        "user_ids": list({item.user_id for item in named[Primary]}),
+        "wallet_ids": list({item.wallet_id for item in named[WalletId]}),
+        "numbers": list({item.number for item in named[AccountNumber]}),
+        "owner_ids": list({item.user_id for item in named[AllOf]}),
+        "external_user_ids": list({item.external_user_id for item in named[CreditsOf]}),
+        "treasuries": list({item.asset.code for item in named[Treasury]}),
+    }
+
+
+def _account(
+    id_: int, user_id: int | None, currency: str, balance_minor: int, number: str, *rest: Any
+) -> Account:
+    holder_id, role, is_primary, may_go_negative, frozen, transferable, withdrawable = rest
+    return Account(
+        id=id_,
+        user_id=user_id,
+        currency=currency,
+        balance_minor=balance_minor,
+        number=number,
+        holder_id=holder_id,
+        system_role=role,
+        is_primary=bool(is_primary),
+        may_go_negative=bool(may_go_negative),
+        frozen=bool(frozen),
+        transferable=bool(transferable),
+        withdrawable=bool(withdrawable),
+    )
+
+
 @cache
 def _batch_statement(dialect_name: str) -> Executable:
-    """Return the three looks as one; their columns mean the same where they have the same name."""
-    wallets = Tables.wallets.c
-    # Ids first: asked for by person or by id at once, PostgreSQL would look through all wallets.
-    theirs = Tables.wallets.alias().c
-    of_people = select(theirs.id).where(
-        theirs.closed_at.is_(None), id_among(dialect_name, theirs.user_id, "user_ids")
-    )
-    named = select(ids_from(dialect_name, "wallet_ids").c.value)
+    """Return all looks as one; their columns mean the same where they have the same name."""
+    wallets, assets, holders = Tables.wallets.c, Tables.assets.c, Tables.credit_holders.c
     locked = (
         select(Tables.wallets)
-        .where(wallets.closed_at.is_(None), wallets.id.in_(union(of_people, named)))
+        .where(wallets.closed_at.is_(None), wallets.id.in_(union(*_wallets_named(dialect_name))))
         .order_by(wallets.id)
         .with_for_update()
         .cte("locked")
@@ -112,14 +162,58 @@ def _batch_statement(dialect_name: str) -> Executable:
             locked.c.user_id.label("person_id"),
             locked.c.currency.label("text"),
             locked.c.balance_minor.label("number"),
-            locked.c.may_go_negative.label("flag"),
-            locked.c.frozen_at.is_not(None).label("frozen"),
             nothing.label("fingerprint"),
-            nothing.label("body"),
-        ),
+            locked.c.wallet_number.label("body"),
+            locked.c.holder_id,
+            locked.c.system_role,
+            locked.c.is_primary,
+            locked.c.may_go_negative,
+            locked.c.frozen_at.is_not(None).label("frozen"),
+            assets.transferable,
+            assets.withdrawable,
+        ).join_from(locked, Tables.assets, assets.code == locked.c.currency),
         _known_keys(dialect_name),
-        select(literal(_ID), ids.c.id, *[nothing] * 7),
+        select(literal(_ID), ids.c.id, *[nothing] * 12),
+        select(
+            literal(_HOLDER), holders.id, nothing, holders.external_user_id, *[nothing] * 10
+        ).where(text_among(dialect_name, holders.external_user_id, "external_user_ids")),
+        select(literal(_TIME), nothing, nothing, _newest(dialect_name, locked), *[nothing] * 10),
     )
+
+
+def _wallets_named(dialect_name: str) -> list[Select[Any]]:
+    """Select the ids of the wallets that are named, a way of naming each.
+
+    Ids first: asked for in several ways at once, PostgreSQL would look through all wallets.
+    """
+    wallets, holders = Tables.wallets.alias().c, Tables.credit_holders.c
+    is_open = wallets.closed_at.is_(None)
+    return [
+        select(wallets.id).where(
+            is_open, wallets.is_primary, id_among(dialect_name, wallets.user_id, "user_ids")
+        ),
+        select(ids_from(dialect_name, "wallet_ids").c.value),
+        select(wallets.id).where(
+            is_open, text_among(dialect_name, wallets.wallet_number, "numbers")
+        ),
+        select(wallets.id).where(is_open, id_among(dialect_name, wallets.user_id, "owner_ids")),
+        select(wallets.id)
+        .join_from(wallets.id.table, Tables.credit_holders, holders.id == wallets.holder_id)
+        .where(is_open, text_among(dialect_name, holders.external_user_id, "external_user_ids")),
+        select(wallets.id).where(
+            is_open,
+            wallets.system_role == "treasury",
+            text_among(dialect_name, wallets.currency, "treasuries"),
+        ),
+    ]
+
+
+def _newest(dialect_name: str, locked: CTE) -> Any:
+    """Write the latest change of the locked wallets as text, in UTC: the column is one of texts."""
+    newest = func.max(locked.c.updated_at)
+    if dialect_name == "postgresql":
+        return func.to_char(func.timezone("UTC", newest), 'YYYY-MM-DD"T"HH24:MI:SS.US')
+    return type_coerce(newest, String)
 
 
 @cache
@@ -132,8 +226,17 @@ def _known_keys(dialect_name: str) -> Select[Any]:
         keys.principal_id.label("person_id"),
         keys.key.label("text"),
         keys.status.label("number"),
-        nothing.label("flag"),
-        nothing.label("frozen"),
         keys.fingerprint,
         keys.body,
+        *[nothing] * 7,
     ).where(pair_among(dialect_name, (keys.principal_id, keys.key), ("principal_ids", "keys")))
+
+
+@cache
+def _count_statement(dialect_name: str) -> Select[Any]:
+    wallets = Tables.wallets.c
+    return (
+        select(wallets.user_id, func.count().label("accounts"))
+        .where(wallets.closed_at.is_(None), id_among(dialect_name, wallets.user_id, "user_ids"))
+        .group_by(wallets.user_id)
+    )

@@ -28,7 +28,7 @@ _DECIMAL: Final = re.compile(r"(0|[1-9][0-9]{0,31})(?:\.([0-9]{1,32}))?", re.ASC
 
 @dataclass(frozen=True, slots=True)
 class Money:
-    """A non-negative amount: `minor` units of an ISO 4217 `currency`."""
+    """A non-negative amount: `minor` units of a `currency`, the code of an asset."""
 
     minor: int
     currency: str
@@ -48,14 +48,21 @@ def parse_minor(text: str, currency: str) -> int:
     Raises InvalidAmount for anything that is not a plain decimal, has more decimals than the
     currency, or exceeds MAX_MINOR.
     """
+    return minor_from(text, CURRENCY_EXPONENTS[currency], currency)
+
+
+def minor_from(text: str, scale: int, code: str) -> int:
+    """Turn decimal `text` into minor units of what has `scale` decimals and is called `code`.
+
+    Raises InvalidAmount as `parse_minor` does.
+    """
     match = _DECIMAL.fullmatch(text)
     if match is None:
         raise InvalidAmount("must be a plain decimal number such as 12.50")
     whole, decimals = match.group(1), (match.group(2) or "").rstrip("0")
-    exponent = CURRENCY_EXPONENTS[currency]
-    if len(decimals) > exponent:
-        raise InvalidAmount(f"must have at most {exponent} decimals in {currency}")
-    minor = int(whole + decimals.ljust(exponent, "0"))
+    if len(decimals) > scale:
+        raise InvalidAmount(f"must have at most {scale} decimals in {code}")
+    minor = int(whole + decimals.ljust(scale, "0"))
     if minor > MAX_MINOR:
         raise InvalidAmount("must be at most 999999999999999 minor units")
     return minor
@@ -63,10 +70,13 @@ def parse_minor(text: str, currency: str) -> int:
 
 def to_wire(minor: int, currency: str) -> int | float:
     """Write `minor` units as the JSON number of major units: `700`, `700.5`; sign is kept."""
-    scale: int = 10 ** CURRENCY_EXPONENTS[currency]
-    if minor % scale == 0:
-        return minor // scale
-    return minor / scale
+    return written(minor, CURRENCY_EXPONENTS[currency])
+
+
+def written(minor: int, scale: int) -> int | float:
+    """Write `minor` units of what has `scale` decimals as the JSON number of major units."""
+    unit: int = 10**scale
+    return minor // unit if minor % unit == 0 else minor / unit
 
 
 def canonical_amount(minor: int, currency: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
+from operator import attrgetter
 from typing import Any, Final
 
 from sqlalchemy import Select, and_, func, select, update
@@ -109,7 +110,8 @@ async def read_receipts(session: AsyncSession, ids: Sequence[int]) -> dict[int, 
     rows = await connection.execute(
         _receipts_statement(connection.dialect.name), {"ids": list(ids)}
     )
-    return {row.id: _receipt(row) for row in rows}
+    # Of a movement between one's own accounts the debit counts, the later of the two.
+    return {row.id: _receipt(row) for row in sorted(rows, key=attrgetter("entry_type"))}
 
 
 async def mark_done(session: AsyncSession, ids: Sequence[int], *, now: datetime) -> None:

@@ -4,11 +4,29 @@ Nothing here reads a clock, a database or a setting. `core.ledger` locks the wal
 for each command in turn, and writes what was decided.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, assert_never
+from typing import Final
 
-from core.commands import Deposit, Transfer, Withdraw
+from core.account_errors import (
+    AccountNotFound,
+    AssetNotTransferable,
+    AssetNotWithdrawable,
+    CreditUserNotFound,
+    TooManyAccounts,
+)
+from core.book import Account, Book, Side
+from core.commands import (
+    INCOMING,
+    AccountNumber,
+    CloseWallet,
+    CreditsOf,
+    Move,
+    OpenAccount,
+    OpenWallet,
+    Primary,
+    Reference,
+    TransactionType,
+)
 from core.errors import (
     BalanceLimitExceeded,
     CurrencyMismatch,
@@ -23,78 +41,20 @@ from core.errors import (
 )
 from core.money import MAX_MINOR, Money
 
-TransactionType = Literal["deposit", "withdrawal", "transfer"]
-MovementCommand = Deposit | Withdraw | Transfer
-
-
-@dataclass(slots=True, kw_only=True)
-class Account:
-    """An open wallet as the batch sees it; `user_id` None is a system account."""
-
-    id: int
-    user_id: int | None
-    currency: str
-    balance_minor: int
-    may_go_negative: bool = False
-    frozen: bool = False
-
-
-class Book:
-    """The open wallets that a batch may touch, all of them locked."""
-
-    def __init__(self, accounts: Iterable[Account] = ()):
-        self._by_id: dict[int, Account] = {}
-        self._by_user: dict[int, Account] = {}
-        for account in accounts:
-            self.add(account)
-
-    def add(self, account: Account) -> None:
-        """Take in a wallet that was loaded or just opened."""
-        self._by_id[account.id] = account
-        if account.user_id is not None:
-            self._by_user[account.user_id] = account
-
-    def remove(self, account: Account) -> None:
-        """Forget a wallet that was just closed."""
-        del self._by_id[account.id]
-        if account.user_id is not None:
-            del self._by_user[account.user_id]
-
-    def of_user(self, user_id: int) -> Account | None:
-        """Return the person's open wallet."""
-        return self._by_user.get(user_id)
-
-    def by_id(self, wallet_id: int) -> Account | None:
-        """Return the open wallet with this id, if there is one."""
-        return self._by_id.get(wallet_id)
-
-    def get(self, wallet_id: int) -> Account:
-        """Return the open wallet with this id, which is known to be here."""
-        return self._by_id[wallet_id]
-
-    def apply(self, posting: "Posting") -> None:
-        """Set the balances that a posting leaves behind."""
-        for side in (posting.debit, posting.credit):
-            if side.wallet_id is not None and side.balance_minor is not None:
-                self._by_id[side.wallet_id].balance_minor = side.balance_minor
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One entry of a posting: the wallet (None: the outside world) and its balance after it."""
-
-    wallet_id: int | None
-    balance_minor: int | None
+OPEN_ACCOUNTS_LIMIT: Final = 100
+# As far below zero as a BIGINT can stand without a movement that would overflow it.
+LOWEST_MINOR: Final = -(2**63 - 1) + MAX_MINOR
 
 
 @dataclass(frozen=True, slots=True)
 class Movement:
-    """What the owner of `wallet_id` attempted, alone or with another wallet."""
+    """What is attempted, alone or with another wallet."""
 
     type: TransactionType
     wallet_id: int
     counterparty_wallet_id: int | None
     money: Money
+    description: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,52 +74,64 @@ class Refusal:
     error: WalletError
 
 
-def decide(command: MovementCommand, book: Book) -> Posting | Refusal:
+def decide(move: Move, book: Book) -> Posting | Refusal:
     """Decide one movement against the wallets as they are now; `book` is not changed.
 
-    Raises WalletNotFound when the person has no open wallet: there is nothing to record it on.
+    Raises WalletNotFound, AccountNotFound or CreditUserNotFound when there is no account that it
+    is asked of, and so nothing to record it on; InsufficientFunds for credits one never had.
     """
-    wallet = book.of_user(command.user_id)
-    if wallet is None:
-        raise WalletNotFound
-    match command:
-        case Deposit():
-            return _decide(Movement("deposit", wallet.id, None, command.money), None, wallet)
-        case Withdraw():
-            return _decide(Movement("withdrawal", wallet.id, None, command.money), wallet, None)
-        case Transfer():
-            recipient = book.by_id(command.to_wallet_id)
-            # A system account is nobody's to pay into: to a caller it does not exist.
-            if recipient is None or recipient.user_id is None:
-                movement = Movement("transfer", wallet.id, None, command.money)
-                return Refusal(movement, RecipientNotFound())
-            movement = Movement("transfer", wallet.id, recipient.id, command.money)
-            if recipient is wallet:
-                return Refusal(movement, SelfTransfer())
-            return _decide(movement, wallet, recipient)
-        case _:
-            assert_never(command)
+    own = book.find(move.own)
+    if own is None:
+        raise _missing(move.own, book)
+    other = None
+    if move.other is not None:
+        other = book.find(move.other)
+        if other is None:
+            movement = Movement(move.type, own.id, None, move.money, move.description)
+            return Refusal(movement, RecipientNotFound())
+    other_id = None if other is None else other.id
+    movement = Movement(move.type, own.id, other_id, move.money, move.description)
+    if other is own:
+        return Refusal(movement, SelfTransfer())
+    if move.type in INCOMING:
+        return _decide(movement, other, own)
+    return _decide(movement, own, other)
 
 
-def check_may_open(user_id: int, book: Book) -> None:
-    """Raise WalletExists if the person has an open wallet."""
-    if book.of_user(user_id) is not None:
+def check_may_open(command: OpenWallet | OpenAccount, book: Book) -> None:
+    """Raise WalletExists for a second primary wallet, TooManyAccounts for one account too many."""
+    if isinstance(command, OpenWallet) and book.find(Primary(command.user_id)) is not None:
         raise WalletExists
+    if book.open_accounts[command.user_id] >= OPEN_ACCOUNTS_LIMIT:
+        raise TooManyAccounts
 
 
-def check_may_close(user_id: int, book: Book) -> Account:
-    """Return the person's wallet if it may be closed.
+def check_may_close(command: CloseWallet, book: Book) -> Account:
+    """Return the account if it may be closed.
 
-    Raises WalletNotFound, WalletFrozen or WalletNotEmpty.
+    Raises WalletNotFound or AccountNotFound, WalletFrozen, or WalletNotEmpty.
     """
-    wallet = book.of_user(user_id)
+    wallet = book.find(command.wallet)
     if wallet is None:
-        raise WalletNotFound
+        raise _missing(command.wallet, book)
     if wallet.frozen:
         raise WalletFrozen
     if wallet.balance_minor != 0:
         raise WalletNotEmpty
     return wallet
+
+
+def _missing(reference: Reference, book: Book) -> WalletError:
+    """Return what to tell whoever acts on an account that is not there."""
+    match reference:
+        case AccountNumber():
+            return AccountNotFound()
+        case CreditsOf():
+            # Who is known has nothing of this kind yet.
+            known = reference.external_user_id in book.holders
+            return InsufficientFunds() if known else CreditUserNotFound()
+        case _:
+            return WalletNotFound()
 
 
 def _decide(
@@ -169,7 +141,7 @@ def _decide(
     try:
         for account in (source, target):
             if account is not None:
-                _check_takes_part(account, movement.money)
+                _check_takes_part(account, movement)
         debit = _change(source, -movement.money.minor)
         credit = _change(target, movement.money.minor)
     except WalletError as error:
@@ -177,9 +149,13 @@ def _decide(
     return Posting(movement, debit, credit)
 
 
-def _check_takes_part(account: Account, money: Money) -> None:
-    if account.currency != money.currency:
+def _check_takes_part(account: Account, movement: Movement) -> None:
+    if account.currency != movement.money.currency:
         raise CurrencyMismatch
+    if movement.counterparty_wallet_id is None and not account.withdrawable:
+        raise AssetNotWithdrawable
+    if movement.type == "transfer" and not account.transferable:
+        raise AssetNotTransferable
     if account.frozen:
         raise WalletFrozen
 
@@ -190,6 +166,6 @@ def _change(account: Account | None, change_minor: int) -> Side:
     after = account.balance_minor + change_minor
     if change_minor < 0 and after < 0 and not account.may_go_negative:
         raise InsufficientFunds
-    if after > MAX_MINOR:
+    if after > MAX_MINOR or after < LOWEST_MINOR:
         raise BalanceLimitExceeded
     return Side(account.id, after)

@@ -9,9 +9,10 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Final
 
+from core.book import Account, Side
 from core.commands import Rendered
 from core.money import Money
-from core.postings import Account, Movement, Side
+from core.postings import Movement
 from db.bulk import Row, Step, Work
 from db.models import Tables
 
@@ -21,10 +22,19 @@ CHANGED_WALLETS: Final = Step(
     columns=("balance_minor", "closed_at"),
     shared=("updated_at",),
 )
+NEW_HOLDERS: Final = Step(
+    table=Tables.credit_holders,
+    columns=("external_user_id", "id"),
+    shared=("created_at",),
+)
 OPENED_WALLETS: Final = Step(
     table=Tables.wallets,
     columns=(
         "user_id",
+        "holder_id",
+        "system_role",
+        "is_primary",
+        "name",
         "id",
         "wallet_number",
         "currency",
@@ -45,6 +55,7 @@ TRANSACTIONS: Final = Step(
         "counterparty_wallet_id",
         "amount_minor",
         "currency",
+        "description",
     ),
     shared=("created_at",),
 )
@@ -89,7 +100,8 @@ class Records:
         self._receipts: list[Row] = []
         self._replays: Counter[KeyOfPrincipal] = Counter()
         self._changed: dict[int, Account] = {}
-        self._opened: dict[int, tuple[Account, str]] = {}
+        self._opened: dict[int, tuple[Account, str | None]] = {}
+        self._holders: list[Row] = []
         self._closed: set[int] = set()
 
     def add_transaction(
@@ -106,6 +118,7 @@ class Records:
                 movement.counterparty_wallet_id,
                 movement.money.minor,
                 movement.money.currency,
+                movement.description,
             )
         )
 
@@ -140,9 +153,13 @@ class Records:
         """Write down that a key which was known before the batch, or in it, was asked again."""
         self._replays[key] += 1
 
-    def open(self, account: Account, wallet_number: str) -> None:
+    def add_holder(self, holder_id: int, external_user_id: str) -> None:
+        """Write down somebody who is given credits for the first time."""
+        self._holders.append((external_user_id, holder_id))
+
+    def open(self, account: Account, name: str | None = None) -> None:
         """Write down a new wallet, with what becomes of it in this batch."""
-        self._opened[account.id] = (account, wallet_number)
+        self._opened[account.id] = (account, name)
 
     def change(self, account: Account) -> None:
         """Write down a wallet's balance as the batch leaves it."""
@@ -168,7 +185,10 @@ class Records:
         works = [Work(CHANGED_WALLETS, changed, (self.now,))]
         if self._opened:
             yield works
-            works = [Work(OPENED_WALLETS, sorted(self._opened_rows()), (self.now, self.now))]
+            works = [
+                Work(NEW_HOLDERS, sorted(self._holders), (self.now,)),
+                Work(OPENED_WALLETS, self._opened_rows(), (self.now, self.now)),
+            ]
         # Rows that another process may be inserting too go in one order, so that neither waits for
         # the other.
         yield [
@@ -180,17 +200,29 @@ class Records:
         ]
         yield [Work(REPLAYS, [(*key, count) for key, count in self._replays.items()])]
 
-    def _opened_rows(self) -> Iterator[Row]:
-        for account, wallet_number in self._opened.values():
-            yield (
+    def _opened_rows(self) -> list[Row]:
+        return [
+            (
                 account.user_id,
+                account.holder_id,
+                account.system_role,
+                account.is_primary,
+                name,
                 account.id,
-                wallet_number,
+                account.number,
                 account.currency,
                 account.balance_minor,
                 account.may_go_negative,
                 self._closing_time(account),
             )
+            for account, name in sorted(self._opened.values(), key=_place)
+        ]
 
     def _closing_time(self, account: Account) -> datetime | None:
         return self.now if account.id in self._closed else None
+
+
+def _place(opened: tuple[Account, str | None]) -> tuple[int, int, str, int]:
+    """Sort accounts by what is unique about them."""
+    account = opened[0]
+    return (account.user_id or 0, account.holder_id or 0, account.currency, account.id)

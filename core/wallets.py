@@ -24,7 +24,7 @@ LOOKS_WAITING_LIMIT: Final = 10_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnWallet:
-    """A person's open wallet as they see it."""
+    """A person's primary wallet as they see it."""
 
     id: int
     user_id: int
@@ -36,7 +36,7 @@ class OwnWallet:
 
 
 class WalletReader:
-    """Looks up people's open wallets, those of everyone who asks at a time with one query."""
+    """Looks up people's primary wallets, those of everyone who asks at a time with one query."""
 
     def __init__(self, database: Database):
         self._database = database
@@ -45,7 +45,10 @@ class WalletReader:
         )
 
     async def of_person(self, user_id: int) -> OwnWallet:
-        """Return the person's open wallet, as it is after this was asked. Raises WalletNotFound."""
+        """Return the person's open primary wallet, as it is after this was asked.
+
+        Raises WalletNotFound.
+        """
         found = await self._batcher.submit(user_id)
         if found is None:
             raise WalletNotFound
@@ -98,7 +101,11 @@ def _own_wallets_statement(dialect_name: str) -> Executable:
             users.last_name,
         )
         .join(Tables.users, users.id == wallets.user_id)
-        .where(id_among(dialect_name, wallets.user_id, "user_ids"), wallets.closed_at.is_(None))
+        .where(
+            id_among(dialect_name, wallets.user_id, "user_ids"),
+            wallets.is_primary,
+            wallets.closed_at.is_(None),
+        )
     )
 
 

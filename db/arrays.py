@@ -86,13 +86,12 @@ def _list(dialect_name: str, parameter: str, item_type: type[BigInteger] | type[
 
 def id_among(dialect_name: str, id_column: Any, parameter: str) -> ColumnElement[bool]:
     """`id_column` is one of the ids bound as the list `parameter`."""
-    ids = _list(dialect_name, parameter, BigInteger)
-    among: ColumnElement[bool] = (
-        id_column == any_(ids)
-        if dialect_name == "postgresql"
-        else id_column.in_(select(func.json_each(ids).table_valued("value").c.value))
-    )
-    return among
+    return _among(dialect_name, id_column, _list(dialect_name, parameter, BigInteger))
+
+
+def text_among(dialect_name: str, text_column: Any, parameter: str) -> ColumnElement[bool]:
+    """`text_column` is one of the texts bound as the list `parameter`."""
+    return _among(dialect_name, text_column, _list(dialect_name, parameter, String))
 
 
 def ids_from(dialect_name: str, parameter: str) -> TableValuedAlias:
@@ -102,6 +101,15 @@ def ids_from(dialect_name: str, parameter: str) -> TableValuedAlias:
     if dialect_name == "postgresql":
         return func.unnest(ids).table_valued(value).render_derived()
     return func.json_each(ids).table_valued(value)
+
+
+def _among(dialect_name: str, compared: Any, items: Any) -> ColumnElement[bool]:
+    among: ColumnElement[bool] = (
+        compared == any_(items)
+        if dialect_name == "postgresql"
+        else compared.in_(select(func.json_each(items).table_valued("value").c.value))
+    )
+    return among
 
 
 def pair_among(

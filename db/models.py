@@ -5,14 +5,12 @@ are written by `core.ledger` alone. The triggers that make entries and finished 
 append-only live in the migrations, since models cannot express them.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, ClassVar, cast
 
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
-    DateTime,
-    Dialect,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -21,151 +19,129 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
-    text,
 )
 from sqlmodel import Field, SQLModel
+
+from db.columns import NEVER_REUSE_IDS, BigId, UtcDateTime, column, key, reference, where
+from db.person_models import Installation, RefreshToken, SignIn, User
+
+__all__ = (
+    "Asset",
+    "CreditHolder",
+    "Entry",
+    "IdempotencyKey",
+    "Installation",
+    "OutboxItem",
+    "RefreshToken",
+    "SignIn",
+    "Tables",
+    "Transaction",
+    "User",
+    "Wallet",
+    "table",
+)
 
 # The same ceiling as `core.money.MAX_MINOR`, which a test compares: `db` cannot import `core`.
 MAX_MINOR = 999_999_999_999_999
 
-# SQLite gives only a column of type INTEGER its own row id.
-BigId = BigInteger().with_variant(Integer(), "sqlite")
 
-SQLModel.metadata.naming_convention = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
-    "pk": "pk_%(table_name)s",
-}
+class Asset(SQLModel, table=True):
+    """What accounts hold: a currency of ISO 4217, or credits of the house. Only ever added.
 
+    `scale` is how many decimals an amount has. What is not `transferable` does not move between
+    accounts of two holders; what is not `withdrawable` neither comes from nor goes to the outside.
+    """
 
-class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC time on both engines; SQLite stores it without its zone."""
+    __tablename__ = "assets"
+    __table_args__ = (
+        CheckConstraint("kind IN ('currency', 'credit')", name="kind"),
+        CheckConstraint("length(code) BETWEEN 2 AND 8 AND code = upper(code)", name="code"),
+        CheckConstraint("scale BETWEEN 0 AND 8", name="scale"),
+    )
 
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    @property
-    def python_type(self) -> type[datetime]:
-        """What its values are."""
-        return datetime
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse naive times; SQLite gets UTC without the zone it cannot store."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("A time needs its zone.")
-        value = value.astimezone(UTC)
-        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
-
-    def process_result_value(
-        self,
-        value: datetime | None,
-        dialect: Dialect,  # noqa: ARG002 - the signature is SQLAlchemy's
-    ) -> datetime | None:
-        """Give the zone back."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    id: int = Field(sa_type=cast(Any, BigId), primary_key=True)
+    code: str = column(String(8), unique=True)
+    name: str = column(String(100))
+    scale: int = column(SmallInteger)
+    kind: str = column(String(8))
+    transferable: bool
+    withdrawable: bool
 
 
-def _key(**kwargs: Any) -> Any:
-    return Field(default=None, primary_key=True, sa_type=cast(Any, BigId), **kwargs)
+class CreditHolder(SQLModel, table=True):
+    """Somebody who holds credits, under the name that a service has for them. Never changes."""
+
+    __tablename__ = "credit_holders"
+    __table_args__ = (NEVER_REUSE_IDS,)
+
+    id: int = key()
+    external_user_id: str = column(String(128), unique=True)
+    created_at: datetime = column(UtcDateTime)
 
 
-def _reference(target: str, **kwargs: Any) -> Any:
-    return Field(sa_type=cast(Any, BigId), foreign_key=target, **kwargs)
-
-
-def _column(sa_type: Any, **kwargs: Any) -> Any:
-    return Field(sa_type=sa_type, **kwargs)
-
-
-def _where(condition: str) -> dict[str, Any]:
-    """Make an index one of the rows that fulfil a condition."""
-    return {"postgresql_where": text(condition), "sqlite_where": text(condition)}
-
-
-# AUTOINCREMENT: without it SQLite would hand out the id of a deleted last row again.
-_NEVER_REUSE_IDS = {"sqlite_autoincrement": True}
-
-
-class Installation(SQLModel, table=True):
-    """One row, drawn when the schema was made: tells this database from every other one."""
-
-    __tablename__ = "installations"
-
-    id: str = _column(String(32), primary_key=True)
-
-
-class User(SQLModel, table=True):
-    """A person. `email_folded` makes the address unique without regard to case."""
-
-    __tablename__ = "users"
-    __table_args__ = (_NEVER_REUSE_IDS,)
-
-    id: int = _key()
-    first_name: str = _column(String(100))
-    last_name: str = _column(String(100))
-    email: str = _column(String(320))
-    email_folded: str = _column(String(320), unique=True)
-    password_hash: str = _column(String(255))
-    created_at: datetime = _column(UtcDateTime)
-
-
-class SignIn(SQLModel, table=True):
-    """One sign-in: the family of all tokens that descend from it; ended as a whole."""
-
-    __tablename__ = "sign_ins"
-    __table_args__ = (_NEVER_REUSE_IDS,)
-
-    id: int = _key()
-    user_id: int = _reference("users.id", index=True)
-    created_at: datetime = _column(UtcDateTime)
-    ended_at: datetime | None = _column(UtcDateTime, default=None)
-
-
-class RefreshToken(SQLModel, table=True):
-    """A refresh token by its SHA-256; used once, then only proof of theft."""
-
-    __tablename__ = "refresh_tokens"
-    __table_args__ = (_NEVER_REUSE_IDS,)
-
-    id: int = _key()
-    sign_in_id: int = _reference("sign_ins.id", index=True)
-    token_sha256: bytes = _column(LargeBinary(32), unique=True)
-    expires_at: datetime = _column(UtcDateTime)
-    used_at: datetime | None = _column(UtcDateTime, default=None)
+# Each wallet is a person's, a holder's or the house's.
+_ONE_OWNER = (
+    "CASE WHEN user_id IS NULL THEN 0 ELSE 1 END + CASE WHEN holder_id IS NULL THEN 0 ELSE 1 END"
+    " + CASE WHEN system_role IS NULL THEN 0 ELSE 1 END = 1"
+)
 
 
 class Wallet(SQLModel, table=True):
-    """An account in one currency. Without `user_id` it belongs to the house (a system account)."""
+    """An account in one asset: of a person, of a holder of credits, or of the house.
+
+    A person's `is_primary` wallet is the one that calls without an account number are about.
+    """
 
     __tablename__ = "wallets"
     __table_args__ = (
         CheckConstraint("balance_minor >= 0 OR may_go_negative", name="balance_not_negative"),
         CheckConstraint(f"balance_minor <= {MAX_MINOR}", name="balance_limit"),
         CheckConstraint("closed_at IS NULL OR balance_minor = 0", name="closed_empty"),
-        # One open wallet per person.
-        Index("uq_wallets_open_user_id", "user_id", unique=True, **_where("closed_at IS NULL")),
+        CheckConstraint(_ONE_OWNER, name="one_owner"),
+        CheckConstraint("NOT is_primary OR user_id IS NOT NULL", name="primary_of_person"),
+        CheckConstraint("system_role IN ('treasury')", name="system_role"),
+        # One open primary wallet per person, ...
+        Index(
+            "uq_wallets_primary_user_id",
+            "user_id",
+            unique=True,
+            **where("is_primary AND closed_at IS NULL"),
+        ),
+        # ... one account per holder and asset, ...
+        Index(
+            "uq_wallets_holder_id_currency",
+            "holder_id",
+            "currency",
+            unique=True,
+            **where("holder_id IS NOT NULL"),
+        ),
+        # ... and one open account per role of the house and asset.
+        Index(
+            "uq_wallets_open_system_role_currency",
+            "system_role",
+            "currency",
+            unique=True,
+            **where("system_role IS NOT NULL AND closed_at IS NULL"),
+        ),
         Index("ix_wallets_user_id", "user_id"),
-        _NEVER_REUSE_IDS,
+        NEVER_REUSE_IDS,
     )
 
-    id: int = _key()
-    user_id: int | None = _reference("users.id", nullable=True)
-    wallet_number: str = _column(String(12), unique=True)
-    currency: str = _column(String(8))
-    balance_minor: int = _column(BigInteger)
+    id: int = key()
+    user_id: int | None = reference("users.id", nullable=True)
+    wallet_number: str = column(String(12), unique=True)
+    currency: str = Field(sa_type=cast(Any, String(8)), foreign_key="assets.code")
+    balance_minor: int = column(BigInteger)
     may_go_negative: bool = False
-    created_at: datetime = _column(UtcDateTime)
-    updated_at: datetime = _column(UtcDateTime)
-    frozen_at: datetime | None = _column(UtcDateTime, default=None)
-    closed_at: datetime | None = _column(UtcDateTime, default=None)
+    created_at: datetime = column(UtcDateTime)
+    updated_at: datetime = column(UtcDateTime)
+    frozen_at: datetime | None = column(UtcDateTime, default=None)
+    closed_at: datetime | None = column(UtcDateTime, default=None)
+    is_primary: bool = False
+    holder_id: int | None = reference("credit_holders.id", nullable=True)
+    system_role: str | None = column(String(16), default=None)
+    name: str | None = column(String(100), default=None)
 
 
 class Transaction(SQLModel, table=True):
@@ -175,7 +151,10 @@ class Transaction(SQLModel, table=True):
     __table_args__ = (
         CheckConstraint("amount_minor > 0", name="amount_positive"),
         CheckConstraint(f"amount_minor <= {MAX_MINOR}", name="amount_limit"),
-        CheckConstraint("type IN ('deposit', 'withdrawal', 'transfer')", name="type"),
+        CheckConstraint(
+            "type IN ('deposit', 'withdrawal', 'transfer', 'top_up', 'bonus', 'spend')",
+            name="type",
+        ),
         CheckConstraint("state IN ('PROCESSING', 'SUCCESS', 'FAILED')", name="state"),
         CheckConstraint("(state = 'FAILED') = (failure_code IS NOT NULL)", name="failed_with_code"),
         # What the entries' foreign key points to: see Entry.
@@ -185,20 +164,21 @@ class Transaction(SQLModel, table=True):
             "ix_transactions_counterparty_wallet_id_id",
             "counterparty_wallet_id",
             "id",
-            **_where("counterparty_wallet_id IS NOT NULL"),
+            **where("counterparty_wallet_id IS NOT NULL"),
         ),
-        _NEVER_REUSE_IDS,
+        NEVER_REUSE_IDS,
     )
 
-    id: int = _key()
-    type: str = _column(String(16))
-    state: str = _column(String(10))
-    failure_code: str | None = _column(String(64), default=None)
-    wallet_id: int = _reference("wallets.id")
-    counterparty_wallet_id: int | None = _reference("wallets.id", nullable=True)
-    amount_minor: int = _column(BigInteger)
-    currency: str = _column(String(8))
-    created_at: datetime = _column(UtcDateTime)
+    id: int = key()
+    type: str = column(String(16))
+    state: str = column(String(10))
+    failure_code: str | None = column(String(64), default=None)
+    wallet_id: int = reference("wallets.id")
+    counterparty_wallet_id: int | None = reference("wallets.id", nullable=True)
+    amount_minor: int = column(BigInteger)
+    currency: str = column(String(8))
+    created_at: datetime = column(UtcDateTime)
+    description: str | None = column(String(255), default=None)
 
 
 class Entry(SQLModel, table=True):
@@ -222,33 +202,37 @@ class Entry(SQLModel, table=True):
             name="fk_entries_transaction",
         ),
         Index("ix_entries_wallet_id_id", "wallet_id", "id"),
-        _NEVER_REUSE_IDS,
+        NEVER_REUSE_IDS,
     )
 
-    id: int = _key()
-    transaction_id: int = _column(BigId)
-    wallet_id: int | None = _reference("wallets.id", nullable=True)
-    entry_type: str = _column(String(6))
-    amount_minor: int = _column(BigInteger)
-    currency: str = _column(String(8))
-    balance_snapshot_minor: int | None = _column(BigInteger, default=None)
-    created_at: datetime = _column(UtcDateTime)
+    id: int = key()
+    transaction_id: int = column(BigId)
+    wallet_id: int | None = reference("wallets.id", nullable=True)
+    entry_type: str = column(String(6))
+    amount_minor: int = column(BigInteger)
+    currency: str = column(String(8))
+    balance_snapshot_minor: int | None = column(BigInteger, default=None)
+    created_at: datetime = column(UtcDateTime)
 
 
 class IdempotencyKey(SQLModel, table=True):
-    """The first answer to a key of a principal, for ever; written with what it did."""
+    """The first answer to a key of a principal, for ever; written with what it did.
+
+    The principal is a person, or 0: the house. Neither this nor the transaction is a reference:
+    they are written together, and `./wallet verify` looks after them.
+    """
 
     __tablename__ = "idempotency_keys"
     __table_args__ = (CheckConstraint("length(fingerprint) = 32", name="fingerprint_sha256"),)
 
-    principal_id: int = Field(sa_type=cast(Any, BigId), primary_key=True, foreign_key="users.id")
-    key: str = _column(String(255), primary_key=True)
-    fingerprint: bytes = _column(LargeBinary(32))
-    status: int = _column(SmallInteger)
-    body: str = _column(Text)
-    transaction_id: int | None = _reference("transactions.id", nullable=True)
-    replays: int = _column(Integer, default=0)
-    created_at: datetime = _column(UtcDateTime)
+    principal_id: int = Field(sa_type=cast(Any, BigId), primary_key=True)
+    key: str = column(String(255), primary_key=True)
+    fingerprint: bytes = column(LargeBinary(32))
+    status: int = column(SmallInteger)
+    body: str = column(Text)
+    transaction_id: int | None = column(BigId, default=None)
+    replays: int = column(Integer, default=0)
+    created_at: datetime = column(UtcDateTime)
 
 
 class OutboxItem(SQLModel, table=True):
@@ -261,22 +245,22 @@ class OutboxItem(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("transaction_id", "user_id"),
         CheckConstraint("done_at IS NULL OR dead_at IS NULL", name="done_or_dead"),
-        Index("ix_outbox_open_due_at", "due_at", **_where("done_at IS NULL AND dead_at IS NULL")),
+        Index("ix_outbox_open_due_at", "due_at", **where("done_at IS NULL AND dead_at IS NULL")),
         # Those that were given up are few among all that were ever sent.
-        Index("ix_outbox_dead_at", "dead_at", **_where("dead_at IS NOT NULL")),
-        _NEVER_REUSE_IDS,
+        Index("ix_outbox_dead_at", "dead_at", **where("dead_at IS NOT NULL")),
+        NEVER_REUSE_IDS,
     )
 
-    id: int = _key()
+    id: int = key()
     # Not references: written with the transaction, and `./wallet verify` looks after them.
-    transaction_id: int = _column(BigId)
-    user_id: int = _column(BigId)
-    created_at: datetime = _column(UtcDateTime)
-    due_at: datetime = _column(UtcDateTime)
-    attempts: int = _column(Integer, default=0)
-    last_error: str | None = _column(String(200), default=None)
-    done_at: datetime | None = _column(UtcDateTime, default=None)
-    dead_at: datetime | None = _column(UtcDateTime, default=None)
+    transaction_id: int = column(BigId)
+    user_id: int = column(BigId)
+    created_at: datetime = column(UtcDateTime)
+    due_at: datetime = column(UtcDateTime)
+    attempts: int = column(Integer, default=0)
+    last_error: str | None = column(String(200), default=None)
+    done_at: datetime | None = column(UtcDateTime, default=None)
+    dead_at: datetime | None = column(UtcDateTime, default=None)
 
 
 def table(model: type[SQLModel]) -> Table:
@@ -290,6 +274,8 @@ class Tables:
     users: ClassVar[Table] = table(User)
     sign_ins: ClassVar[Table] = table(SignIn)
     refresh_tokens: ClassVar[Table] = table(RefreshToken)
+    assets: ClassVar[Table] = table(Asset)
+    credit_holders: ClassVar[Table] = table(CreditHolder)
     wallets: ClassVar[Table] = table(Wallet)
     transactions: ClassVar[Table] = table(Transaction)
     entries: ClassVar[Table] = table(Entry)

@@ -10,8 +10,8 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from core.commands import Attempt, Command, Outcome, Rendered
-from core.errors import IdempotencyKeyInvalid, IdempotencyKeyRequired, WalletError
+from core.commands import Attempt, Command, Outcome, Refused, Rendered
+from core.errors import IdempotencyKeyInvalid, IdempotencyKeyRequired
 from dependencies.caller import Caller
 from dependencies.services import services_of
 from middleware.answer_cache import KeyedRequest
@@ -40,8 +40,8 @@ class Pending:
         """
 
         def render(outcome: Outcome) -> Rendered:
-            if isinstance(outcome, WalletError):
-                return Rendered(outcome.status, problem_body(outcome, self._request_id))
+            if isinstance(outcome, Refused):
+                return Rendered(outcome.error.status, problem_body(outcome.error, self._request_id))
             return Rendered(status, show(outcome).model_dump_json())
 
         attempt = Attempt(

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final
 
 from prometheus_client import (
@@ -26,7 +27,7 @@ from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.registry import Collector
 
-from core.commands import Attempt, Command, Settled
+from core.commands import Attempt, Command, Move, Settled
 from core.errors import WalletError
 from core.outbox import COUNTED_LIMIT, Standing
 from db.faults import Fault
@@ -37,6 +38,8 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # It has no types.
 
 REQUEST_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 WAIT_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+# Under which label dashboards know a movement, where that is not its type.
+_MOVES: Final[Mapping[str, str]] = {"withdrawal": "withdraw"}
 BATCH_SIZES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
 
 # A method is whatever the caller writes, and each label value is kept for ever.
@@ -103,10 +106,10 @@ class Metrics:
     def settled(self, attempts: Sequence[Attempt], results: Sequence[Settled]) -> None:
         """Count attempts by what they wanted and what became of them."""
         for attempt, result in zip(attempts, results, strict=True):
-            key = (type(attempt.command), _outcome(result))
+            key = (_type(attempt.command), _outcome(result))
             found = self._of_postings.get(key)
             if found is None:
-                found = self._of_postings[key] = self._postings.labels(_type(key[0]), key[1])
+                found = self._of_postings[key] = self._postings.labels(*key)
             found.inc()
 
     def failed(self, fault: Fault) -> None:
@@ -157,7 +160,7 @@ class Metrics:
             ("type", "outcome"),
             registry=registry,
         )
-        self._of_postings: dict[tuple[type[Command], str], Counter] = {}
+        self._of_postings: dict[tuple[str, str], Counter] = {}
         self._batch_size = Histogram(
             "wallet_posting_batch_size",
             "Attempts in one ledger transaction.",
@@ -252,9 +255,16 @@ def _outcome(result: Settled) -> str:
     return "replayed" if result.replayed else result.failure_code or "success"
 
 
-def _type(command: type[Command]) -> str:
-    """Word a command as a label: OpenWallet is `open_wallet`."""
-    return _WORD_START.sub("_", command.__name__).lower()
+def _type(command: Command) -> str:
+    """Word a command as a label: a movement's type, or `open_wallet` for OpenWallet."""
+    if isinstance(command, Move):
+        return _MOVES.get(command.type, command.type)
+    return _word(type(command).__name__)
+
+
+@cache
+def _word(name: str) -> str:
+    return _WORD_START.sub("_", name).lower()
 
 
 def _route_template(scope: Mapping[str, Any]) -> str:

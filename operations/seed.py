@@ -9,7 +9,7 @@ import hashlib
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from pydantic import BaseModel
 
@@ -17,14 +17,15 @@ from config import Settings
 from core.commands import (
     Attempt,
     Command,
-    Deposit,
     OpenWallet,
     Outcome,
+    Refused,
     Rendered,
-    Transfer,
-    Withdraw,
+    deposit,
+    transfer,
+    withdraw,
 )
-from core.errors import Unavailable, WalletError, WalletNotFound
+from core.errors import Unavailable, WalletNotFound
 from core.ledger import read_answer
 from core.money import Money, parse_minor
 from core.people import NewPerson, find_by_email, sign_up
@@ -60,7 +61,7 @@ class Step:
     """One movement of `amount` in major units; `to` is the email of who receives a transfer."""
 
     email: str
-    kind: type[Deposit | Withdraw | Transfer]
+    kind: Literal["deposit", "withdraw", "transfer"]
     amount: str
     to: str = ""
     status: int = 200
@@ -79,15 +80,15 @@ PEOPLE: Final = (
 )
 # A step's place is its idempotency key: append, never insert.
 HISTORY: Final = (
-    Step(email=JANE, kind=Deposit, amount="75000"),
-    Step(email=JANE, kind=Transfer, amount="35000.50", to=JOHN),
-    Step(email=JOHN, kind=Transfer, amount="12500", to=ADA),
-    Step(email=JANE, kind=Withdraw, amount="20000"),
-    Step(email=ADA, kind=Withdraw, amount="2500.25"),
-    Step(email=ADA, kind=Transfer, amount="1000000", to=JANE, status=402),
-    Step(email=ADA, kind=Transfer, amount="1500", to=JANE),
-    Step(email=GRACE, kind=Deposit, amount="300"),
-    Step(email=GRACE, kind=Withdraw, amount="99.99"),
+    Step(email=JANE, kind="deposit", amount="75000"),
+    Step(email=JANE, kind="transfer", amount="35000.50", to=JOHN),
+    Step(email=JOHN, kind="transfer", amount="12500", to=ADA),
+    Step(email=JANE, kind="withdraw", amount="20000"),
+    Step(email=ADA, kind="withdraw", amount="2500.25"),
+    Step(email=ADA, kind="transfer", amount="1000000", to=JANE, status=402),
+    Step(email=ADA, kind="transfer", amount="1500", to=JANE),
+    Step(email=GRACE, kind="deposit", amount="300"),
+    Step(email=GRACE, kind="withdraw", amount="99.99"),
 )
 
 
@@ -226,11 +227,11 @@ class Demo:
 
     async def _command(self, step: Step, money: Money) -> Command:
         user_id = self._users[step.email].id
-        if step.kind is Transfer:
+        if step.kind == "transfer":
             wallet = await self._wallets.of_person(self._users[step.to].id)
-            return Transfer(user_id=user_id, to_wallet_id=wallet.id, money=money)
-        kind = Deposit if step.kind is Deposit else Withdraw
-        return kind(user_id=user_id, money=money)
+            return transfer(user_id=user_id, to_wallet_id=wallet.id, money=money)
+        move = deposit if step.kind == "deposit" else withdraw
+        return move(user_id=user_id, money=money)
 
     async def _post(
         self,
@@ -243,8 +244,8 @@ class Demo:
         """Post one command. Raises SeedRefusedError unless the answer has the expected status."""
 
         def render(outcome: Outcome) -> Rendered:
-            if isinstance(outcome, WalletError):
-                return Rendered(outcome.status, problem_body(outcome, REQUEST_ID))
+            if isinstance(outcome, Refused):
+                return Rendered(outcome.error.status, problem_body(outcome.error, REQUEST_ID))
             return Rendered(status, show(outcome).model_dump_json())
 
         attempt = Attempt(

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
-from core.commands import Deposit, Transfer, Withdraw
+from core import commands
 from core.errors import (
     BalanceLimitExceeded,
     CurrencyMismatch,
@@ -48,7 +48,9 @@ router = APIRouter(prefix="/transaction", route_class=WalletRoute, tags=["Transa
 )
 async def deposit(caller: CallerDep, body: MoneyIn, pending: RequiredKeyDep) -> Response:
     """Put money into one's wallet from the outside world."""
-    return await pending.post(Deposit(user_id=caller.user_id, money=body.money), MovementOut.of)
+    return await pending.post(
+        commands.deposit(user_id=caller.user_id, money=body.money), MovementOut.of
+    )
 
 
 @router.patch(
@@ -59,7 +61,9 @@ async def deposit(caller: CallerDep, body: MoneyIn, pending: RequiredKeyDep) -> 
 )
 async def withdraw(caller: CallerDep, body: MoneyIn, pending: RequiredKeyDep) -> Response:
     """Take money out of one's wallet."""
-    return await pending.post(Withdraw(user_id=caller.user_id, money=body.money), MovementOut.of)
+    return await pending.post(
+        commands.withdraw(user_id=caller.user_id, money=body.money), MovementOut.of
+    )
 
 
 @router.patch(
@@ -78,7 +82,9 @@ async def withdraw(caller: CallerDep, body: MoneyIn, pending: RequiredKeyDep) ->
 )
 async def transfer(caller: CallerDep, body: TransferIn, pending: RequiredKeyDep) -> Response:
     """Send money to another wallet of the same currency."""
-    command = Transfer(user_id=caller.user_id, to_wallet_id=body.to_account_id, money=body.money)
+    command = commands.transfer(
+        user_id=caller.user_id, to_wallet_id=body.to_account_id, money=body.money
+    )
     return await pending.post(command, TransferOut.of)
 
 

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from core.commands import Closed, CloseWallet, OpenWallet
+from core.commands import Closed, CloseWallet, OpenWallet, Primary
 from core.errors import (
     DirectFundingDisabled,
     WalletExists,
@@ -62,4 +62,4 @@ async def close_wallet(
     def show(_closed: Closed) -> Message:
         return Message(message=f"wallet belonging to {name} deleted successfully")
 
-    return await pending.post(CloseWallet(user_id=caller.user_id), show)
+    return await pending.post(CloseWallet(wallet=Primary(caller.user_id)), show)

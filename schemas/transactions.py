@@ -6,10 +6,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from core.commands import Moved
+from core.commands import Moved, TransactionType
 from core.history import EntryType, EntryView, HistoryItem, Page, TransactionState
 from core.money import to_wire
-from core.postings import TransactionType
 from schemas.strict import AsWholeNumber, Id, MoneyIn, QueryTime, StrictModel
 from schemas.wallets import Amount
 

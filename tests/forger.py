@@ -162,21 +162,40 @@ class Forger:
         await self.connection.execute(insert(Tables.entries), row)
 
     async def open_wallet(self, user_id: int | None, *, may_go_negative: bool = False) -> int:
-        """Open an empty wallet, closed already so that a person may have several; return its id."""
+        """Open an empty wallet, a person's beside the primary one; return its id."""
         rows = await self.connection.execute(
             insert(Tables.wallets).returning(Tables.wallets.c.id),
             {
                 "user_id": user_id,
+                "system_role": "treasury" if user_id is None else None,
+                "is_primary": False,
                 "wallet_number": make_wallet_number(),
                 "currency": "NGN",
                 "balance_minor": 0,
                 "may_go_negative": may_go_negative,
                 "created_at": NOW,
                 "updated_at": NOW,
-                "closed_at": None if user_id is None else NOW,
             },
         )
         return int(rows.scalar_one())
+
+    async def hold_credits(self, like_wallet: int, code: str) -> int:
+        """Open an empty account of a new holder of credits; return its id."""
+        await self.execute(
+            "INSERT INTO credit_holders (external_user_id, created_at)"
+            " SELECT :name, created_at FROM wallets WHERE id = :id",
+            name=uuid4().hex,
+            id=like_wallet,
+        )
+        await self.execute(
+            "INSERT INTO wallets (holder_id, is_primary, wallet_number, currency, balance_minor,"
+            " may_go_negative, created_at, updated_at) SELECT MAX(id), FALSE, :number, :code, 0,"
+            " FALSE, MAX(created_at), MAX(created_at) FROM credit_holders",
+            number=make_wallet_number(),
+            code=code,
+        )
+        found = await self.execute("SELECT MAX(id) FROM wallets")
+        return int(found.scalar_one())
 
     def _key(self, transaction_id: int) -> dict[str, object]:
         return {

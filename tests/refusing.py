@@ -138,9 +138,12 @@ async def rows_of(database: Database, person: Person) -> dict[str, Any]:
 
 
 async def house_wallet(database: Database) -> int:
-    """Open an empty wallet of the house's, which nobody may pay into."""
+    """Return an account of the house's, which nobody may pay into; open it if there is none."""
     now = datetime.now(UTC)
+    wallets = Tables.wallets
     row = {
+        "system_role": "treasury",
+        "is_primary": False,
         "wallet_number": uuid4().hex[:12],
         "currency": "NGN",
         "balance_minor": 0,
@@ -150,6 +153,9 @@ async def house_wallet(database: Database) -> int:
     }
     async with database.transaction() as session:
         connection = await session.connection()
-        opened = await connection.execute(insert(Tables.wallets).values(row))
-        found: Any = opened.inserted_primary_key
-    return int(found[0])
+        is_house = wallets.c.system_role.is_not(None) & (wallets.c.currency == "NGN")
+        found: Any = await connection.scalar(select(wallets.c.id).where(is_house))
+        if found is None:
+            opened = await connection.execute(insert(wallets).values(row).returning(wallets.c.id))
+            found = opened.scalar_one()
+    return int(found)

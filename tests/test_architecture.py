@@ -66,7 +66,7 @@ FUNCTION_LINES_LIMIT = 40
 YARDSTICKS = ROOT / "bench" / "yardsticks"
 # What fills a ledger for measuring, thousands of transfers in one statement.
 FILLING = "bench/growth/statements.py"
-LEDGER_TABLES = ("wallets", "transactions", "entries", "idempotency_keys")
+LEDGER_TABLES = ("wallets", "credit_holders", "transactions", "entries", "idempotency_keys")
 
 
 def sources() -> list[Path]:
@@ -117,7 +117,7 @@ def test_only_the_boundary_commits(path: Path) -> None:
 def test_only_the_ledger_writes_money(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     tables = "|".join(LEDGER_TABLES)
-    models = "Wallet|Transaction|Entry|IdempotencyKey"
+    models = "Wallet|CreditHolder|Transaction|Entry|IdempotencyKey"
     writes = re.findall(
         rf"(?:insert|update|delete)\((?:Tables\.(?:{tables})|(?:{models}))\b"
         rf"|\b(?:INSERT INTO|UPDATE|DELETE FROM) (?:{tables})\b"

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from sqlalchemy import TextClause, bindparam, text
 
 from bench.people import CURRENCY
-from db.models import UtcDateTime
+from db.columns import UtcDateTime
 
 # Of so many transfers the hot wallet makes one and receives one.
 HOT_EVERY: Final = 20

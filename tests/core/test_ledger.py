@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from core import ledger
-from core.commands import Answer, Attempt, OpenWallet, Withdraw
+from core.commands import Answer, Attempt, OpenWallet, withdraw
 from core.money import Money
 from core.poster import Poster, PosterLimits
 from db.models import Tables
@@ -53,7 +53,7 @@ async def test_a_batch_waits_for_the_wallets_of_another(
     people: People, database: Database, elsewhere: Database
 ) -> None:
     person = await people.with_wallet(100)
-    sixty = Withdraw(user_id=person.id, money=Money(6000, "NGN"))
+    sixty = withdraw(user_id=person.id, money=Money(6000, "NGN"))
 
     async with not_yet_committed(database, attempt(sixty)):
         second = asyncio.create_task(settle(elsewhere, attempt(sixty)))
@@ -81,7 +81,7 @@ async def test_whoever_loses_a_race_for_a_key_finds_the_winners_answer(
 
 async def test_a_replay_is_written_down(people: People, database: Database) -> None:
     person = await people.with_wallet(100)
-    tried = attempt(Withdraw(user_id=person.id, money=Money(1000, "NGN")))
+    tried = attempt(withdraw(user_id=person.id, money=Money(1000, "NGN")))
     assert not (await settle(database, tried)).replayed
     assert (await settle(database, tried)).replayed
     async with database.lean_transaction() as batch:

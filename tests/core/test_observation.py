@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import pytest
 
 from core.batching import Batcher
-from core.commands import Answer, Attempt, Settled, Withdraw
+from core.commands import Answer, Attempt, Settled, withdraw
 from core.errors import InternalError, Unavailable, WalletError
 from core.money import Money
 from core.poster import Poster, PosterLimits
@@ -76,7 +76,7 @@ async def test_what_became_of_attempts_is_told_once_it_is_durable(
     witness = Witness()
     poster = Poster(database, LIMITS, witness)
     good, greedy = (
-        attempt(Withdraw(user_id=person.id, money=Money(minor, "NGN"))) for minor in (100, 10**9)
+        attempt(withdraw(user_id=person.id, money=Money(minor, "NGN"))) for minor in (100, 10**9)
     )
     for one in (good, greedy, greedy):
         await poster.post(one)
@@ -116,7 +116,7 @@ async def test_every_try_that_failed_is_told(
 
     monkeypatch.setattr("core.ledger.post", fail)
     with pytest.raises(told):
-        await poster.post(attempt(Withdraw(user_id=person.id, money=Money(100, "NGN"))))
+        await poster.post(attempt(withdraw(user_id=person.id, money=Money(100, "NGN"))))
 
     assert witness.faults == [fault] * times
     [(_, result)] = witness.results

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, select
 
-from core.commands import Deposit, Outcome, Rendered, Transfer, Withdraw
+from core.commands import Outcome, Rendered, deposit, transfer, withdraw
 from core.errors import IdempotencyKeyReused, InternalError, Unavailable
 from core.money import Money
 from core.poster import Poster, PosterLimits
@@ -83,7 +83,7 @@ async def test_an_unknown_outcome_of_commit_is_resolved_by_the_key(
     losing = LosingDatabase(url, losses=losses, after_commit=after_commit)
     poster = Poster(losing, LIMITS)
     before = await transactions_of(database, person)
-    command = Transfer(user_id=person.id, to_wallet_id=other.wallet_id, money=TEN)
+    command = transfer(user_id=person.id, to_wallet_id=other.wallet_id, money=TEN)
 
     answers = await asyncio.gather(*[poster.post(attempt(command)) for _ in range(3)])
 
@@ -100,7 +100,7 @@ async def test_an_outcome_that_stays_unknown_is_not_guessed(
     url = settings_for(database_url).database_url
     losing = LosingDatabase(url, losses=99, after_commit=True)
     poster = Poster(losing, LIMITS)
-    tried = attempt(Withdraw(user_id=person.id, money=TEN))
+    tried = attempt(withdraw(user_id=person.id, money=TEN))
 
     with pytest.raises(Unavailable):
         await poster.post(tried)
@@ -117,7 +117,7 @@ async def test_nobody_is_answered_before_the_commit(people: People, database_url
     slow = SlowDatabase(DatabaseOptions(url=settings_for(database_url).database_url))
     poster = Poster(slow, LIMITS)
 
-    posting = asyncio.create_task(poster.post(attempt(Withdraw(user_id=person.id, money=TEN))))
+    posting = asyncio.create_task(poster.post(attempt(withdraw(user_id=person.id, money=TEN))))
     await slow.at_commit.wait()
     answered, _ = await asyncio.wait([posting], timeout=0.05)
     slow.may_commit.set()
@@ -141,7 +141,7 @@ async def test_a_connection_cut_at_commit_moves_money_once(
     async with cutting_proxy(database_url, cuts=1) as (proxy_url, cut):
         database = Database(DatabaseOptions(url=settings_for(proxy_url).database_url))
         poster = Poster(database, LIMITS)
-        answer = await poster.post(attempt(Withdraw(user_id=person.id, money=TEN)))
+        answer = await poster.post(attempt(withdraw(user_id=person.id, money=TEN)))
         await database.close()
     assert cut == ["COMMIT"]
     assert answer.status == 200
@@ -188,9 +188,9 @@ async def test_one_bad_command_never_fails_its_neighbours(
 ) -> None:
     person = await people.with_wallet(100)
     poster = Poster(database, LIMITS)
-    good = [attempt(Deposit(user_id=person.id, money=TEN)) for _ in range(9)]
+    good = [attempt(deposit(user_id=person.id, money=TEN)) for _ in range(9)]
     # More than a column holds: the database refuses the whole batch for it.
-    monstrous = attempt(Deposit(user_id=person.id, money=Money(10**30, "NGN")))
+    monstrous = attempt(deposit(user_id=person.id, money=Money(10**30, "NGN")))
     unspeakable = replace(good[0], key=str(uuid4()), render=_fail)
 
     answers = await asyncio.gather(
@@ -221,13 +221,13 @@ async def test_a_wallet_that_somebody_holds_does_not_stop_the_others(
             )
             started = time.perf_counter()
             answers = await asyncio.gather(
-                *[poster.post(attempt(Deposit(user_id=one.id, money=TEN))) for one in everybody],
+                *[poster.post(attempt(deposit(user_id=one.id, money=TEN))) for one in everybody],
                 return_exceptions=True,
             )
             assert time.perf_counter() - started < 3
             assert isinstance(answers[0], Unavailable)
             assert not [answer for answer in answers[1:] if isinstance(answer, BaseException)]
-    answer = await poster.post(attempt(Deposit(user_id=held.id, money=TEN)))
+    answer = await poster.post(attempt(deposit(user_id=held.id, money=TEN)))
     assert answer.status == 200
     assert await held.balance() == 10
 
@@ -240,8 +240,8 @@ async def test_a_key_in_one_batch_counts_as_in_two(people: People, database: Dat
     person = await people.with_wallet(100)
     poster = Poster(database, LIMITS)
     ten, five = (
-        Withdraw(user_id=person.id, money=TEN),
-        Withdraw(user_id=person.id, money=Money(500, "NGN")),
+        withdraw(user_id=person.id, money=TEN),
+        withdraw(user_id=person.id, money=Money(500, "NGN")),
     )
 
     first, again, reused = await asyncio.gather(
@@ -262,7 +262,7 @@ async def test_a_full_queue_and_a_passed_deadline_are_unavailable(
     people: People, database: Database
 ) -> None:
     person = await people.with_wallet(100)
-    command = Deposit(user_id=person.id, money=TEN)
+    command = deposit(user_id=person.id, money=TEN)
     crowded = Poster(database, PosterLimits(batch=1, queue=2))
     answers = await asyncio.gather(
         *[crowded.post(attempt(command)) for _ in range(10)], return_exceptions=True
@@ -285,7 +285,7 @@ async def test_stopping_finishes_what_was_taken(people: People, database: Databa
     person = await people.with_wallet(100)
     poster = Poster(database, PosterLimits(batch=2))
     tasks = [
-        asyncio.create_task(poster.post(attempt(Deposit(user_id=person.id, money=TEN))))
+        asyncio.create_task(poster.post(attempt(deposit(user_id=person.id, money=TEN))))
         for _ in range(9)
     ]
     await asyncio.sleep(0)
@@ -294,5 +294,5 @@ async def test_stopping_finishes_what_was_taken(people: People, database: Databa
 
     assert [(await task).status for task in tasks] == [200] * 9
     with pytest.raises(Unavailable):
-        await poster.post(attempt(Deposit(user_id=person.id, money=TEN)))
+        await poster.post(attempt(deposit(user_id=person.id, money=TEN)))
     assert await person.balance() == 190

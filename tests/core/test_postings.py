@@ -3,10 +3,11 @@
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from core.commands import Deposit, Transfer, Withdraw
+from core.book import Account, Book
+from core.commands import Move, Primary, deposit, transfer, withdraw
 from core.errors import InsufficientFunds, RecipientNotFound, SelfTransfer, WalletNotFound
 from core.money import MAX_MINOR, Money
-from core.postings import Account, Book, MovementCommand, Posting, Refusal, decide
+from core.postings import Posting, Refusal, decide
 
 SYSTEM_WALLET_ID = 99
 PEOPLE = range(1, 5)
@@ -18,10 +19,10 @@ amounts = st.one_of(
 moneys = st.builds(Money, amounts, st.sampled_from(["USD", "USD", "USD", "JPY"]))
 people = st.sampled_from([*PEOPLE, 7])
 commands = st.one_of(
-    st.builds(Deposit, user_id=people, money=moneys),
-    st.builds(Withdraw, user_id=people, money=moneys),
+    st.builds(deposit, user_id=people, money=moneys),
+    st.builds(withdraw, user_id=people, money=moneys),
     st.builds(
-        Transfer,
+        transfer,
         user_id=people,
         to_wallet_id=st.sampled_from([*PEOPLE, SYSTEM_WALLET_ID, 1234]),
         money=moneys,
@@ -32,13 +33,22 @@ commands = st.one_of(
 def make_book() -> Book:
     """Four people, the last with a frozen wallet, and a system account."""
     accounts = [
-        Account(id=n, user_id=n, currency="USD", balance_minor=100, frozen=n == PEOPLE[-1])
+        Account(
+            id=n,
+            number=str(n),
+            user_id=n,
+            is_primary=True,
+            currency="USD",
+            balance_minor=100,
+            frozen=n == PEOPLE[-1],
+        )
         for n in PEOPLE
     ]
     accounts.append(
         Account(
             id=SYSTEM_WALLET_ID,
-            user_id=None,
+            number=str(SYSTEM_WALLET_ID),
+            system_role="treasury",
             currency="USD",
             balance_minor=0,
             may_go_negative=True,
@@ -52,7 +62,7 @@ def balances(book: Book) -> dict[int, int]:
 
 
 @given(st.lists(commands, max_size=30))
-def test_money_only_moves(asked: list[MovementCommand]) -> None:
+def test_money_only_moves(asked: list[Move]) -> None:
     book = make_book()
     outside = 0
     for command in asked:
@@ -60,12 +70,13 @@ def test_money_only_moves(asked: list[MovementCommand]) -> None:
         try:
             decision = decide(command, book)
         except WalletNotFound:
-            assert command.user_id not in PEOPLE
+            assert isinstance(command.own, Primary)
+            assert command.own.user_id not in PEOPLE
             continue
         assert balances(book) == before, "deciding changes nothing"
         if isinstance(decision, Refusal):
             continue
-        book.apply(decision)
+        book.apply(decision.debit, decision.credit)
         outside += check_posting(decision, before, balances(book))
     after = balances(book)
     assert sum(after.values()) + outside == 100 * len(PEOPLE)
@@ -90,7 +101,7 @@ def check_posting(posting: Posting, before: dict[int, int], after: dict[int, int
 @example(Money(100, "USD"))
 @example(Money(101, "USD"))
 def test_a_movement_is_refused_only_for_a_reason(money: Money) -> None:
-    decision = decide(Withdraw(user_id=1, money=money), make_book())
+    decision = decide(withdraw(user_id=1, money=money), make_book())
 
     affordable = money.currency == "USD" and money.minor <= 100
     assert isinstance(decision, Posting) is affordable
@@ -100,14 +111,14 @@ def test_the_reasons() -> None:
     book = make_book()
     ten = Money(10, "USD")
 
-    def reason(command: MovementCommand) -> type[Exception]:
+    def reason(command: Move) -> type[Exception]:
         decision = decide(command, book)
         assert isinstance(decision, Refusal)
         return type(decision.error)
 
-    assert reason(Withdraw(user_id=1, money=Money(101, "USD"))) is InsufficientFunds
-    assert reason(Transfer(user_id=1, to_wallet_id=1, money=ten)) is SelfTransfer
-    assert reason(Transfer(user_id=1, to_wallet_id=1234, money=ten)) is RecipientNotFound
+    assert reason(withdraw(user_id=1, money=Money(101, "USD"))) is InsufficientFunds
+    assert reason(transfer(user_id=1, to_wallet_id=1, money=ten)) is SelfTransfer
+    assert reason(transfer(user_id=1, to_wallet_id=1234, money=ten)) is RecipientNotFound
     assert (
-        reason(Transfer(user_id=1, to_wallet_id=SYSTEM_WALLET_ID, money=ten)) is RecipientNotFound
+        reason(transfer(user_id=1, to_wallet_id=SYSTEM_WALLET_ID, money=ten)) is RecipientNotFound
     )

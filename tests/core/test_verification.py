@@ -66,7 +66,7 @@ async def test_what_the_ledger_wrote_keeps_every_rule(books: Books) -> None:
     results = [result async for result in verify_rules(books.database)]
 
     assert [result.rule.name for result in results if not result.holds] == []
-    assert len({result.rule.name for result in results}) == 11
+    assert len({result.rule.name for result in results}) == 14
 
 
 async def test_a_well_made_forgery_breaks_nothing(books: Books, forger: Forger) -> None:
@@ -206,7 +206,7 @@ async def test_an_account_of_the_house_may_be_below_zero(books: Books, forger: F
 
 async def test_every_missing_guard_is_found(books: Books, forger: Forger) -> None:
     triggers = await forger.triggers()
-    assert len(triggers) == 12
+    assert len(triggers) == 18
     for number, (trigger, table) in enumerate(triggers, start=1):
         await forger.drop_trigger(trigger, table)
 
@@ -279,6 +279,71 @@ async def test_a_person_who_may_overdraw_is_found(books: Books, forger: Forger) 
     await forger.open_wallet(books.janes_user_id, may_go_negative=True)
 
     assert await forger.broken() == {"owned"}
+
+
+async def test_a_wallet_of_two_owners_is_found(books: Books, forger: Forger) -> None:
+    await forger.drop_check("wallets", "one_owner")
+    await forger.execute(
+        "UPDATE wallets SET system_role = 'treasury' WHERE id = :id", id=books.jane
+    )
+
+    assert await forger.broken() == {"owned"}
+
+
+@pytest.mark.parametrize("change", ["transaction_id = 999999999", "principal_id = 999999999"])
+async def test_a_key_of_nothing_or_nobody_is_found(
+    books: Books, forger: Forger, change: str
+) -> None:
+    await forger.move(Forgery(wallet=books.jane, state="FAILED"))
+    await forger.past_the_guard(
+        "idempotency_keys_refuse_update",
+        "idempotency_keys",
+        f"UPDATE idempotency_keys SET {change} WHERE transaction_id ="
+        " (SELECT MAX(id) FROM transactions WHERE wallet_id = :id)",
+        id=books.jane,
+    )
+
+    assert await forger.broken() == {"keys_refer"}
+
+
+async def test_credits_that_nobody_owes_are_found(books: Books, forger: Forger) -> None:
+    holder = await forger.hold_credits(books.jane, "GOLD")
+    assert await forger.broken() == set()
+
+    await forger.execute("UPDATE wallets SET balance_minor = 5 WHERE id = :id", id=holder)
+
+    assert await forger.broken() == {"credits_backed", "balance_is_sum"}
+
+
+async def test_credits_of_a_person_are_found(books: Books, forger: Forger) -> None:
+    await forger.execute(
+        "UPDATE wallets SET currency = 'GOLD' WHERE id = :id",
+        id=await forger.open_wallet(books.janes_user_id),
+    )
+
+    assert await forger.broken() == {"credits_backed"}
+
+
+@pytest.mark.parametrize("kind", ["transfer", "deposit", "top_up"])
+async def test_a_movement_that_the_asset_forbids_is_found(
+    books: Books, forger: Forger, kind: str
+) -> None:
+    jane, john = books.jane, books.john
+    sides = (("DEBIT", jane, "NGN"), ("CREDIT", john, "NGN"))
+    other: int | None = john
+    if kind == "top_up":
+        sides = (("DEBIT", john, "NGN"), ("CREDIT", jane, "NGN"))
+    if kind == "deposit":
+        other, sides = None, deposit_sides(jane)  # type: ignore[assignment]  # other sides
+    await forger.move(Forgery(type=kind, wallet=jane, counterparty=other, sides=sides))
+    if kind != "top_up":
+        await forger.past_the_guard(
+            "assets_refuse_update",
+            "assets",
+            "UPDATE assets SET transferable = FALSE, withdrawable = FALSE WHERE code = 'NGN'",
+        )
+
+    assert await forger.broken() == {"assets_allow"}
 
 
 async def test_no_more_rows_are_shown_than_a_person_reads(books: Books, forger: Forger) -> None:

@@ -12,7 +12,8 @@ from sqlalchemy.types import TypeEngine
 
 from db.arrays import array_text, id_among, ids_from, pair_among
 from db.bulk import Step, Work, write
-from db.models import Installation, Tables, UtcDateTime, table
+from db.columns import UtcDateTime
+from db.models import Installation, Tables, table
 from db.session import Database
 
 ROUNDS = settings(

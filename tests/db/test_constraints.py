@@ -141,9 +141,9 @@ async def test_a_second_open_wallet_and_a_closed_one_with_money_are_refused(
     with pytest.raises(IntegrityError):
         await execute(
             database,
-            "INSERT INTO wallets (user_id, wallet_number, currency, balance_minor,"
-            " may_go_negative, created_at, updated_at) SELECT user_id, '000000000000', currency,"
-            " 0, may_go_negative, created_at, updated_at FROM wallets WHERE id = :id",
+            "INSERT INTO wallets (user_id, is_primary, wallet_number, currency, balance_minor,"
+            " may_go_negative, created_at, updated_at) SELECT user_id, is_primary, '000000000000',"
+            " currency, 0, may_go_negative, created_at, updated_at FROM wallets WHERE id = :id",
             id=person.wallet_id,
         )
     with pytest.raises(IntegrityError):

@@ -61,9 +61,9 @@ async def test_clean_books(settings: Settings, capsys: pytest.CaptureFixture[str
     assert await run(settings) == 0
 
     out = capsys.readouterr().out
-    assert "11/11 owned: checked" in out
-    assert out.count("│ holds") == 11
-    assert out.endswith("All 11 rules hold.\n")
+    assert "14/14 owned: checked" in out
+    assert out.count("│ holds") == 14
+    assert out.endswith("All 14 rules hold.\n")
 
 
 async def test_a_broken_rule(
@@ -74,7 +74,7 @@ async def test_a_broken_rule(
     out = capsys.readouterr().out
     assert out.count("BROKEN: 1") == 1
     assert f"\n  wallet_id={forged_balance}, balance_minor=" in out
-    assert out.endswith("1 of 11 rules are broken.\n")
+    assert out.endswith("1 of 14 rules are broken.\n")
 
 
 async def test_a_terminal_sees_a_progress_bar(
@@ -87,7 +87,7 @@ async def test_a_terminal_sees_a_progress_bar(
     out = capsys.readouterr().out
     assert "━" in out
     assert "checked" not in out
-    assert "11/11" in out
+    assert "14/14" in out
 
 
 async def test_an_outdated_schema(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -140,7 +140,7 @@ BUGS: Final = (
     Bug(
         name="receipt_for_the_sender_alone",
         file="core/settlement.py",
-        old="            if account.user_id is not None:",
+        old="            if account.user_id is not None and account.user_id not in told:",
         new="            if account.user_id is not None and account.id == movement.wallet_id:",
         breaks="Whoever is paid hears nothing of it.",
         tests=(_PARTIES,),

@@ -1,16 +1,14 @@
 """Moving money, and what history and ledger tell of it."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
 
-from core.wallet_numbers import make_wallet_number
-from db.models import Tables
 from db.session import Database
 from tests.people import People, Person
+from tests.refusing import house_wallet
 
 
 def refusal(response: Any) -> tuple[int, str]:
@@ -113,7 +111,7 @@ async def test_refusals_change_nothing_and_are_recorded(people: People, database
     sender, receiver = await people.with_wallet(10), await people.with_wallet(10)
     foreign, closed = await people.with_wallet(10, "USD"), await people.with_wallet()
     await closed.send("DELETE", "/wallet")
-    system_id = await make_system_wallet(database)
+    system_id = await house_wallet(database)
     tried = [
         (await sender.withdraw(11), (402, "insufficient_funds")),
         (await sender.transfer(receiver.wallet_id, 11), (402, "insufficient_funds")),
@@ -136,25 +134,6 @@ async def test_refusals_change_nothing_and_are_recorded(people: People, database
     assert len(await receiver.history()) == 1
     missing = await receiver.get(f"/transaction/{failed[-2]['id']}/ledger")
     assert missing.status_code == 404
-
-
-async def make_system_wallet(database: Database) -> int:
-    now = datetime.now(UTC)
-    async with database.transaction() as session:
-        connection = await session.connection()
-        result = await connection.execute(
-            insert(Tables.wallets).values(
-                user_id=None,
-                wallet_number=make_wallet_number(),
-                currency="NGN",
-                balance_minor=0,
-                may_go_negative=True,
-                created_at=now,
-                updated_at=now,
-            )
-        )
-        assert result.inserted_primary_key is not None
-        return int(result.inserted_primary_key[0])
 
 
 @pytest.mark.promise("money-range", "refusals")

@@ -1,0 +1,56 @@
+"""The tables of people, of their sign-ins, and of this installation; part of `db.models`."""
+
+from datetime import datetime
+
+from sqlalchemy import LargeBinary, String
+from sqlmodel import SQLModel
+
+from db.columns import NEVER_REUSE_IDS, UtcDateTime, column, key, reference
+
+
+class Installation(SQLModel, table=True):
+    """One row, drawn when the schema was made: tells this database from every other one."""
+
+    __tablename__ = "installations"
+
+    id: str = column(String(32), primary_key=True)
+
+
+class User(SQLModel, table=True):
+    """A person. `email_folded` makes the address unique without regard to case."""
+
+    __tablename__ = "users"
+    __table_args__ = (NEVER_REUSE_IDS,)
+
+    id: int = key()
+    first_name: str = column(String(100))
+    last_name: str = column(String(100))
+    email: str = column(String(320))
+    email_folded: str = column(String(320), unique=True)
+    password_hash: str = column(String(255))
+    created_at: datetime = column(UtcDateTime)
+
+
+class SignIn(SQLModel, table=True):
+    """One sign-in: the family of all tokens that descend from it; ended as a whole."""
+
+    __tablename__ = "sign_ins"
+    __table_args__ = (NEVER_REUSE_IDS,)
+
+    id: int = key()
+    user_id: int = reference("users.id", index=True)
+    created_at: datetime = column(UtcDateTime)
+    ended_at: datetime | None = column(UtcDateTime, default=None)
+
+
+class RefreshToken(SQLModel, table=True):
+    """A refresh token by its SHA-256; used once, then only proof of theft."""
+
+    __tablename__ = "refresh_tokens"
+    __table_args__ = (NEVER_REUSE_IDS,)
+
+    id: int = key()
+    sign_in_id: int = reference("sign_ins.id", index=True)
+    token_sha256: bytes = column(LargeBinary(32), unique=True)
+    expires_at: datetime = column(UtcDateTime)
+    used_at: datetime | None = column(UtcDateTime, default=None)
