@@ -35,7 +35,7 @@ class OpenAccountIn(StrictModel):
 
     currency: Currency
     name: Annotated[
-        AccountName | SkipJsonSchema[None],
+        AccountName | None,
         Field(description="What you call it, for yourself alone.", examples=["Savings"]),
     ] = None
 

@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Annotated
 
 from pydantic import BaseModel, Field
-from pydantic.json_schema import SkipJsonSchema
 
 from core.commands import Move, Moved, Refused, transfer_between
 from core.history import TransactionState
@@ -25,7 +24,7 @@ class AccountTransferIn(MoneyIn):
     from_account: AccountNumberText
     to_account: ToAccount
     description: Annotated[
-        Description | SkipJsonSchema[None],
+        Description | None,
         Field(description="What it is for; both parties see it.", examples=["Rent"]),
     ] = None
 
