@@ -35,7 +35,7 @@ from middleware.request_context import PROBES, RequestContextMiddleware
 from middleware.trace_context import TraceContextMiddleware
 from operations.draining import draining_on_sigterm
 from operations.logs import configure_logs
-from routers import landing, people, service, transactions, wallets
+from routers import accounts, landing, people, service, transactions, transfers, wallets
 from routers import metrics as metrics_page
 from routers.openapi import install_openapi
 from routers.shortcut import ShortcutMiddleware
@@ -145,7 +145,8 @@ def add_routes(app: FastAPI) -> None:
     Not by `include_router`: it matches each request twice and replaces the application of our
     route class, which is all that `WalletRoute` is for.
     """
-    for module in (transactions, wallets, people, service, landing, metrics_page):
+    routers = (transactions, wallets, accounts, transfers, people, service, landing)
+    for module in (*routers, metrics_page):
         app.router.routes.extend(module.router.routes)
     app.mount(service.ASSETS_PATH, service.documentation_assets())
     app.mount(landing.STATIC_PATH, landing.static_files)

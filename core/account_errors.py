@@ -10,6 +10,13 @@ class AccountNotFound(WalletError):
     detail = "You have no open account with this number; GET /accounts lists yours."
 
 
+class TransferNotFound(WalletError):
+    """404: no such transfer, or the caller has no part in it."""
+
+    status, code, title = 404, "transfer_not_found", "Transfer not found"
+    detail = "There is no transfer of yours with this id."
+
+
 class TooManyAccounts(WalletError):
     """409: the caller has as many open accounts as one may have."""
 

@@ -222,7 +222,7 @@ class RecipientNotFound(WalletError):
     """404: the receiving wallet does not exist, is closed, or is not a person's."""
 
     status, code, title = 404, "recipient_not_found", "Recipient not found"
-    detail = "There is no open wallet with this id to receive the transfer."
+    detail = "There is no open account of this id or number to receive the transfer."
 
 
 class SelfTransfer(WalletError):

@@ -1,7 +1,5 @@
 """What happened: the transactions of a person, newest first, and the entries of one of them."""
 
-import base64
-import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from core.commands import TransactionType
-from core.errors import InvalidCursor, TransactionNotFound
+from core.cursors import decode_cursor, encode_cursor
+from core.errors import TransactionNotFound
 from core.money import Money
 from db.models import Tables
 
@@ -26,7 +25,6 @@ UNKNOWN_RECIPIENT: Final = "Unknown Recipient"
 
 # As many as a person may have open. Whoever closed others sees the latest of these too, up to here.
 WALLETS_OF_A_PERSON_LIMIT: Final = 100
-_CURSOR_PREFIX: Final = b"t"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,24 +112,6 @@ async def read_entries(session: AsyncSession, user_id: int, transaction_id: int)
         .order_by(entries.entry_type.desc())
     )
     return [_entry_view(row, user_id) for row in rows]
-
-
-def encode_cursor(transaction_id: int) -> str:
-    """Name a place in a list in a way that promises nothing about its contents."""
-    raw = _CURSOR_PREFIX + transaction_id.to_bytes(8, "big")
-    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
-
-
-def decode_cursor(cursor: str) -> int:
-    """Return the place a cursor names. Raises InvalidCursor for what `encode_cursor` never made."""
-    try:
-        raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars="-_", validate=True)
-    except (binascii.Error, ValueError):
-        raise InvalidCursor from None
-    transaction_id = int.from_bytes(raw[1:9], "big", signed=True)
-    if transaction_id < 1 or encode_cursor(transaction_id) != cursor:
-        raise InvalidCursor
-    return transaction_id
 
 
 async def _wallets_of(connection: AsyncConnection, user_id: int) -> list[int]:

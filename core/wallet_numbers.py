@@ -12,6 +12,12 @@ def make_wallet_number() -> str:
     return payload + luhn_check_digit(payload)
 
 
+def is_wallet_number(text: str) -> bool:
+    """Whether `text` could be one: a mistyped digit, or two that were swapped, show at once."""
+    plain = len(text) == WALLET_NUMBER_DIGITS and text.isascii() and text.isdigit()
+    return plain and text[0] != "0" and luhn_check_digit(text[:-1]) == text[-1]
+
+
 def luhn_check_digit(payload: str) -> str:
     """Return the digit that makes `payload` plus it pass the Luhn check."""
     total = 0

@@ -23,6 +23,10 @@ _KEY_BYTES_LIMIT: Final = 255
 _VISIBLE_ASCII: Final = frozenset(range(0x21, 0x7F))
 
 
+def _problem(refused: Refused, request_id: str) -> str:
+    return problem_body(refused.error, request_id)
+
+
 class Pending:
     """A request that is about to act: under its own key, or under one made for it alone."""
 
@@ -32,16 +36,21 @@ class Pending:
         self._keyed = keyed
 
     async def post(
-        self, command: Command, show: Callable[[Any], BaseModel], *, status: int = 200
+        self,
+        command: Command,
+        show: Callable[[Any], BaseModel],
+        *,
+        status: int = 200,
+        refuse: Callable[[Refused, str], str] = _problem,
     ) -> Response:
-        """Settle `command` and return the answer, which `show` words if it succeeds.
+        """Settle `command` and return the answer: as `show` words it, or `refuse` if it is refused.
 
         Raises what `Poster.post` raises; refusals are answers.
         """
 
         def render(outcome: Outcome) -> Rendered:
             if isinstance(outcome, Refused):
-                return Rendered(outcome.error.status, problem_body(outcome.error, self._request_id))
+                return Rendered(outcome.error.status, refuse(outcome, self._request_id))
             return Rendered(status, show(outcome).model_dump_json())
 
         attempt = Attempt(

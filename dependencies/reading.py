@@ -114,6 +114,16 @@ def read_path_id(request: Request, name: str) -> int:
     return int(text)
 
 
+def read_path(request: Request, name: str, adapter: TypeAdapter[Value]) -> Value:
+    """Return what stands in the path under `name`, as what `adapter` validates."""
+    text: str = request.scope["path_params"][name]
+    try:
+        return adapter.validate_python(text)
+    except ValidationError as error:
+        [problem, *_] = _field_errors(error)
+        raise InvalidRequest([FieldError(name, problem.message)]) from None
+
+
 async def _read_body(request: Request) -> bytes:
     """Return the whole body. Raises ClientDisconnect if the client goes away meanwhile."""
     chunks = []

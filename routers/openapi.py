@@ -27,6 +27,8 @@ SECTIONS: Final = {
     "People": "Signing up, signing in and out, and looking people up.",
     "Wallet": "Opening, looking at and closing one's wallet.",
     "Transactions": "Moving money, and what has moved.",
+    "Accounts": "Further accounts: opening and closing them, their balances and their ledger.",
+    "Transfers": "Moving money between accounts, by their numbers.",
     "Service": "Is it alive, is it ready, and where is its documentation.",
 }
 

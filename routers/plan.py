@@ -5,6 +5,7 @@ FastAPI reads the same annotations to document the route; this module reads them
 
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
 from fastapi import params
@@ -28,13 +29,14 @@ from core.errors import (
 )
 from dependencies.attempts import optional_key, required_key
 from dependencies.caller import optional_caller, require_caller
-from dependencies.reading import read_form, read_json, read_path_id, read_query
+from dependencies.reading import read_form, read_json, read_path, read_path_id, read_query
 
 Dependency = Callable[[Request], Any]
 Check = Callable[[Request], Awaitable[None]]
 
 _CALLERS: Final = (require_caller, optional_caller)
 _KEYS: Final = (required_key, optional_key)
+_MARKERS: Final = (params.Depends, params.Param, params.Body)
 
 
 class Plan:
@@ -48,7 +50,7 @@ class Plan:
         self._path = path
         self._dependencies: dict[str, Dependency] = {}
         self._checks: list[Check] = [item.dependency for item in checks if item.dependency]
-        self._path_ids: list[str] = []
+        self._in_path: dict[str, Callable[[Request, str], Any]] = {}
         self._query: tuple[str, TypeAdapter[Any]] | None = None
         self._json: tuple[str, TypeAdapter[Any]] | None = None
         self._form: tuple[str, TypeAdapter[Any]] | None = None
@@ -75,7 +77,7 @@ class Plan:
             errors.add(Unauthenticated)
         if self._checks:
             errors.add(RateLimited)
-        if self._path_ids or self._query:
+        if self._in_path or self._query:
             errors.add(InvalidRequest)
         if self._json or self._form:
             errors |= {ContentTooLarge, UnsupportedMediaType, InvalidRequest}
@@ -94,8 +96,8 @@ class Plan:
             arguments[name] = await value if inspect.isawaitable(value) else value
         for check in self._checks:
             await check(request)
-        for name in self._path_ids:
-            arguments[name] = read_path_id(request, name)
+        for name, read in self._in_path.items():
+            arguments[name] = read(request, name)
         if self._query is not None:
             arguments[self._query[0]] = read_query(request, self._query[1])
         if self._json is not None:
@@ -110,20 +112,27 @@ class Plan:
     def _canonical(self, request: Request, arguments: dict[str, Any]) -> str:
         """Write what was asked so that equal requests are equal texts."""
         body = arguments[self._json[0]].model_dump_json() if self._json else ""
-        ids = [arguments[name] for name in self._path_ids]
+        ids = [arguments[name] for name in self._in_path]
         return f"{request.scope['method']} {self._path} {ids} {body}"
 
     def _take(self, name: str, hint: Any) -> None:
         """Learn from one parameter's annotation how to read it."""
         kind, marker = hint, None
+        others: tuple[Any, ...] = ()
         if get_origin(hint) is Annotated:
-            kind, marker = get_args(hint)[0], get_args(hint)[1]
+            kind, *metadata = get_args(hint)
+            # What else stands there says how the value is checked.
+            marker = next((item for item in metadata if isinstance(item, _MARKERS)), None)
+            others = tuple(item for item in metadata if item is not marker)
         if isinstance(marker, params.Depends) and marker.dependency in _KEYS:
             self._key = (name, marker.dependency)
         elif isinstance(marker, params.Depends) and marker.dependency:
             self._dependencies[name] = marker.dependency
         elif isinstance(marker, params.Path) and kind is int:
-            self._path_ids.append(name)
+            self._in_path[name] = read_path_id
+        elif isinstance(marker, params.Path):
+            adapter: TypeAdapter[Any] = TypeAdapter(Annotated[kind, *others] if others else kind)
+            self._in_path[name] = partial(read_path, adapter=adapter)
         elif isinstance(marker, params.Query):
             self._query = (name, TypeAdapter(kind))
         elif isinstance(marker, params.Form):

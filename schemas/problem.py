@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from typing import Annotated
+from uuid import UUID
 
 from pydantic import BaseModel, Field
 from starlette.responses import Response
@@ -32,11 +33,14 @@ class Problem(BaseModel):
     code: str
     request_id: str
     errors: list[ProblemField] | None = None
+    transfer_id: Annotated[
+        UUID | None, Field(description="Of a transfer that was recorded as FAILED.")
+    ] = None
 
 
-def problem_body(error: WalletError, request_id: str) -> str:
-    """Return the JSON text that tells of a refusal."""
-    problem = {
+def problem_body(error: WalletError, request_id: str, *, transfer_id: UUID | None = None) -> str:
+    """Return the JSON text that tells of a refusal, of that transfer if one was recorded."""
+    problem: dict[str, object] = {
         "type": problem_type(error.code),
         "title": error.title,
         "status": error.status,
@@ -48,6 +52,8 @@ def problem_body(error: WalletError, request_id: str) -> str:
         problem["errors"] = [
             {"field": field.field, "message": field.message} for field in error.fields
         ]
+    if transfer_id is not None:
+        problem["transfer_id"] = str(transfer_id)
     return json.dumps(problem, separators=(",", ":"))
 
 

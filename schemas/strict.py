@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
+from uuid import UUID
 
 from email_validator import EmailNotValidError, validate_email
 from pydantic import (
@@ -28,6 +29,7 @@ from core.money import (
     parse_currency,
     parse_minor,
 )
+from core.wallet_numbers import is_wallet_number
 
 MAX_ID: Final = 2**63 - 1
 EMAIL_CHARACTERS_LIMIT: Final = 254
@@ -39,6 +41,8 @@ _TIME: Final = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})",
     re.ASCII,
 )
+
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", re.ASCII)
 
 
 class JsonNumber:
@@ -74,11 +78,29 @@ def _currency(value: str) -> str:
         raise PydanticCustomError("currency", "{why}", {"why": error.detail}) from None
 
 
-def _visible(value: str) -> str:
+def visible(value: str) -> str:
     """Refuse names that a log line or a mail could not show; Persian and Hindi need the joiners."""
     if not value.replace("\u200c", "").replace("\u200d", "").isprintable():
         raise PydanticCustomError("not_printable", "must not contain control characters")
     return value
+
+
+def _account_number(value: str) -> str:
+    if not is_wallet_number(value):
+        raise PydanticCustomError(
+            "account_number",
+            "must be an account number: 12 digits, one of these seems mistyped",
+        )
+    return value
+
+
+def _uuid(value: object) -> UUID:
+    """Read a UUID in the one form that we write, without repeating it where it is none."""
+    if isinstance(value, UUID):
+        return value
+    if not isinstance(value, str) or _UUID.fullmatch(value) is None:
+        raise PydanticCustomError("uuid", "must be a UUID")
+    return UUID(value)
 
 
 def _email(value: str) -> str:
@@ -165,13 +187,26 @@ BalanceIn = Annotated[
     ),
 ]
 
+AccountNumberText = Annotated[
+    str,
+    AfterValidator(_account_number),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": "^[1-9][0-9]{11}$",
+            "description": "12 digits, the last of which checks the others (Luhn).",
+            "examples": ["482915736045"],
+        }
+    ),
+]
+PublicId = Annotated[UUID, BeforeValidator(_uuid)]
 Id = Annotated[int, Field(ge=1, le=MAX_ID, examples=[2])]
 AsWholeNumber: Final = BeforeValidator(_whole_number)
 QueryTime = Annotated[AwareDatetime, BeforeValidator(_time_text), AfterValidator(_in_utc)]
 PersonName = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=100),
-    AfterValidator(_visible),
+    AfterValidator(visible),
     Field(examples=["Jane"]),
 ]
 Email = Annotated[

@@ -3,13 +3,14 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from core.commands import Moved, TransactionType
 from core.history import EntryType, EntryView, HistoryItem, Page, TransactionState
 from core.money import to_wire
-from schemas.strict import AsWholeNumber, Id, MoneyIn, QueryTime, StrictModel
+from schemas.paging import PageQuery
+from schemas.strict import Id, MoneyIn, QueryTime
 from schemas.wallets import Amount
 
 
@@ -61,19 +62,9 @@ class TransferOut(BaseModel):
         )
 
 
-class HistoryQuery(StrictModel):
+class HistoryQuery(PageQuery):
     """Which part of the history."""
 
-    # Query parameters are text, so times are read from text here.
-    model_config = ConfigDict(strict=False)
-
-    limit: Annotated[int, Field(ge=1, le=100), AsWholeNumber] = 10
-    offset: Annotated[int, Field(ge=0, le=1_000_000), AsWholeNumber] = 0
-    # Absent or text: a query has no way to say null.
-    cursor: Annotated[
-        str | SkipJsonSchema[None],
-        Field(max_length=100, description="The `next_cursor` of the previous page."),
-    ] = None
     type: Annotated[
         TransactionType | SkipJsonSchema[None], Field(description="Only this type.")
     ] = None

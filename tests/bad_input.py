@@ -85,6 +85,21 @@ WALLET_IDS: tuple[BadValue, ...] = (
     *map(not_json, ("01", "+1", "NaN", "0x1")),
 )
 
+# 482915736045 is one that could be.
+ACCOUNT_NUMBERS: tuple[BadValue, ...] = (
+    *map(BadValue, ('"482915736044"', '"842915736045"', '"48291573604"', '"4829157360455"')),
+    *map(BadValue, ('"082915736045"', '"000000000000"', '" 482915736045"', '"482915736045 "')),
+    *map(BadValue, ('"４８２９１５７３６０４５"', '"48291573604٥"', '"4829-1573-6045"', '""')),
+    *map(BadValue, ("482915736045", "null", "true", "[]", "{}", '["482915736045"]', "1.5")),
+    *map(BadValue, (f'"{MARKER}"', f"\"482915736045' OR '{MARKER}\"", f'"{MARKER}{"9" * 5000}"')),
+    *map(not_json, ('"48291573604\\u0000"', "0482915736045", '"\\ud800"')),
+)
+DESCRIPTIONS: tuple[BadValue, ...] = (
+    *map(BadValue, ('""', '"  "', "1", "true", "[]", "{}", f'"{MARKER}\\u0007"')),
+    *map(BadValue, (f'"{MARKER}{"x" * 255}"', f'"{MARKER}\\u202e"', f'"{MARKER}\\r\\nBcc: x"')),
+    *map(not_json, (f'"{MARKER}\\u0000"', f'"{MARKER}\\ud800"')),
+)
+
 NAMES: tuple[BadValue, ...] = (
     *map(BadValue, ('""', '"   "', "null", "1", "true", "[]", "{}", f'"{MARKER}\\u0007"')),
     *map(BadValue, (f'"{MARKER}\\r\\nBcc: x"', f'"{MARKER}{"x" * 100}"', f'"{MARKER}\\u202e"')),

@@ -59,6 +59,32 @@ class Person:
         body = {"to_account_id": to_wallet_id, "amount": amount, "currency": currency}
         return await self._move("transfer", body, key)
 
+    async def open_account(self, currency: str = "NGN", name: str | None = None) -> str:
+        """Open an account beside the wallet; return its number."""
+        named = {} if name is None else {"name": name}
+        response = await self.send("POST", "/accounts", {"currency": currency, **named})
+        assert response.status_code == 201, response.text
+        return str(response.json()["account_number"])
+
+    async def wallet_number(self) -> str:
+        """Read the number of one's primary wallet."""
+        return str((await self.get("/wallet")).json()["wallet_number"])
+
+    async def send_money(
+        self,
+        from_account: str,
+        to_account: str,
+        amount: object,
+        currency: str = "NGN",
+        *,
+        key: str | None = None,
+        **more: object,
+    ) -> httpx.Response:
+        """Transfer between accounts by number, under a new key unless one is given."""
+        body = {"from_account": from_account, "to_account": to_account, "amount": amount}
+        body |= {"currency": currency, **more}
+        return await self.send("POST", "/transfers", body, key=key or str(uuid4()))
+
     async def balance(self) -> float:
         """Read one's balance."""
         return float((await self.get("/wallet")).json()["balance"])

@@ -47,6 +47,11 @@ BEYOND_JSON_SCHEMA: Final[Mapping[str, tuple[str, ...]]] = {
     "amount": ("must have at most", "must be at most", "must be a plain decimal"),
     "balance": ("must have at most", "must be at most", "must be a plain decimal"),
     "to_account_id": ("input should be a valid integer",),
+    "from_account": ("must be an account number",),
+    "to_account": ("must be an account number",),
+    "account_number": ("must be an account number",),
+    "name": ("string should have at least 1", "must not contain control"),
+    "description": ("string should have at least 1", "must not contain control"),
     "email": ("must be a valid email address",),
     "first_name": ("string should have at least 1", "must not contain control"),
     "last_name": ("string should have at least 1", "must not contain control"),
@@ -86,6 +91,9 @@ class Fuzzed:
     rich: str
     closing: str
     leaving: str
+    # The numbers of the rich one's wallet and of an account of theirs.
+    wallet_number: str
+    account_number: str
 
 
 @pytest.fixture(scope="module")
@@ -109,11 +117,13 @@ async def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fuzz
             # document's example pays into.
             rich, _ = await people.with_wallet(20_000), await people.with_wallet(0)
             closing, leaving = await people.with_wallet(0), await people.sign_up()
-        yield Fuzzed(api.url, rich.access_token, closing.access_token, leaving.access_token)
+            numbers = (await rich.wallet_number(), await rich.open_account())
+        tokens = (rich.access_token, closing.access_token, leaving.access_token)
+        yield Fuzzed(api.url, *tokens, *numbers)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def hooks() -> Iterator[None]:
+def hooks(fuzzed: Fuzzed) -> Iterator[None]:
     """What schemathesis asks before each request and about each finding."""
     numbers = itertools.count(1)
 
@@ -132,6 +142,14 @@ def hooks() -> Iterator[None]:
         if isinstance(body, dict) and "currency" in body and not negative and number % 4:
             # Of 170 currencies, chosen evenly, one is that of the wallets.
             body["currency"] = "NGN"
+            # Nobody guesses a number that exists.
+            if "from_account" in body:
+                body |= {"from_account": fuzzed.wallet_number, "to_account": fuzzed.account_number}
+                # And by then the wallet is nearly empty.
+                body["amount"] = "0.01" if number % 2 else body["amount"]
+        path = case.path_parameters
+        if "account_number" in path and not meta.is_negative_at(ParameterLocation.PATH):
+            path["account_number"] = fuzzed.account_number
 
     @schemathesis.hook
     def filter_failure(
@@ -151,7 +169,10 @@ def test_everything_but_signing_out(fuzzed: Fuzzed) -> None:
     assert findings.failures == []
     assert findings.cases >= CASES_AT_LEAST
     # Their wallet is open and full; their refresh token is nobody's guess.
-    assert findings.never_successful <= {"POST /wallet", "DELETE /wallet", "POST /token/refresh"}
+    refused = {"POST /wallet", "DELETE /wallet", "POST /token/refresh"}
+    # Nor is the id of a transfer, and their account is soon full or closed.
+    refused |= {"GET /transfers/{transfer_id}", "DELETE /accounts/{account_number}"}
+    assert findings.never_successful <= refused
 
 
 def test_closing_and_opening_wallets(fuzzed: Fuzzed) -> None:

@@ -167,7 +167,7 @@ async def test_an_unknown_method_is_told_all_that_are_known(client: httpx.AsyncC
     document = create_app(settings_for("sqlite:///unused.db")).openapi()
     for path, operations in document["paths"].items():
         known = {method.upper() for method in operations}
-        address = path.format(user_id=1, transaction_id=1)
+        address = re.sub(r"\{[^}]+\}", "1", path)
         if path == "/users/me":
             assert known == {"GET"}
         for method in {"GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"} - known:

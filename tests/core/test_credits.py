@@ -160,6 +160,7 @@ async def test_a_ceiling_holds_for_credits_and_not_for_the_treasury(
     ) == ["", "balance_limit_exceeded", ""]
 
 
+@pytest.mark.promise("S4-stay")
 async def test_credits_reach_nobody_else(people: People, database: Database, gold: Asset) -> None:
     jane, user, other = await people.with_wallet(100), somebody(), somebody()
     await ask(database, give(user, gold, 10), give(other, gold, 10))

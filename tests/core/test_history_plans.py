@@ -11,7 +11,8 @@ from sqlalchemy import event
 from bench.growth.filling import Filling, settle
 from bench.people import make_people
 from config import async_database_url
-from core.history import Page, encode_cursor, read_history
+from core.cursors import encode_cursor
+from core.history import Page, read_history
 from db.session import Database, DatabaseOptions
 from tests.conftest import SECRET_KEY, create_postgres_database, migrate
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -163,6 +164,7 @@ class Bank:
         return replace(reference, number=account.number if account else "000000000000")
 
 
+@pytest.mark.promise("S4-stay", "S4-sum")
 @given(st.lists(commands, max_size=40))
 def test_whatever_is_asked_the_books_stay_right(asked: list[Command]) -> None:
     bank = Bank()

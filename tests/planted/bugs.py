@@ -2,11 +2,12 @@
 
 from typing import Final
 
-from tests.planted import entrance, keys, posting, receipts
+from tests.planted import accounts, entrance, keys, posting, receipts
 from tests.planted.bug import Bug
 
 BUGS: Final[tuple[Bug, ...]] = (
     *posting.BUGS,
+    *accounts.BUGS,
     *keys.BUGS,
     *receipts.BUGS,
     *entrance.BUGS,

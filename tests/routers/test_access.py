@@ -29,6 +29,9 @@ class Scene:
     owner: Person
     another: Person
     transaction_id: int
+    # An account of the owner's beside their wallet, and a transfer into it.
+    account_number: str
+    transfer_id: str
 
 
 Details = Callable[[Scene], Mapping[str, Any]]
@@ -65,6 +68,12 @@ def _money(**more: Any) -> Details:
     return details
 
 
+def _transfer(scene: Scene) -> Mapping[str, Any]:
+    body = {"amount": 1, "currency": "NGN", "from_account": scene.account_number}
+    body["to_account"] = scene.account_number
+    return {"json": body, "headers": {"X-Idempotency-Key": str(uuid4())}}
+
+
 def _signing_up(_scene: Scene) -> Mapping[str, Any]:
     email = f"{uuid4().hex}@example.com"
     names = {"first_name": "Jane", "last_name": "Doe"}
@@ -98,6 +107,16 @@ TABLE = (
     _private("POST /wallet", 409, 409, lambda _scene: {"json": {"currency": "NGN"}}),
     _private("GET /wallet", 200, 200),
     _private("DELETE /wallet", 409, 409),
+    _private("POST /accounts", 201, 201, lambda _scene: {"json": {"currency": "NGN"}}),
+    _private("GET /accounts", 200, 200),
+    # Another's account is none to whoever asks; there is money in this one.
+    _private("GET /accounts/{account_number}", 200, 404),
+    _private("DELETE /accounts/{account_number}", 409, 404),
+    _private("GET /accounts/{account_number}/balance", 200, 404),
+    _private("GET /accounts/{account_number}/ledger", 200, 404),
+    # From the owner's account to itself.
+    _private("POST /transfers", 422, 404, _transfer),
+    _private("GET /transfers/{transfer_id}", 200, 404),
     _private("GET /users/me", 200, 200),
     # Needs no token, but one that is sent must be right.
     Row("GET /users/{user_id}", nobody=200, forged=401, owner=200, another=200),
@@ -142,7 +161,17 @@ async def scene(client: httpx.AsyncClient) -> Scene:
     people = People(client)
     owner, another = await people.with_wallet(1000), await people.with_wallet(1000)
     deposit = await owner.deposit(10)
-    return Scene(owner, another, deposit.json()["transaction_id"])
+    number = (await owner.send("POST", "/accounts", {"currency": "NGN"})).json()["account_number"]
+    body = {
+        "from_account": (await owner.get("/wallet")).json()["wallet_number"],
+        "to_account": number,
+        "amount": 1,
+        "currency": "NGN",
+    }
+    transfer = await owner.send("POST", "/transfers", body, key=str(uuid4()))
+    assert transfer.status_code == 201, transfer.text
+    transaction_id = deposit.json()["transaction_id"]
+    return Scene(owner, another, transaction_id, number, transfer.json()["id"])
 
 
 @pytest.mark.parametrize("row", TABLE, ids=str)
@@ -242,7 +271,10 @@ async def send(row: Row, scene: Scene, authorizations: list[str]) -> httpx.Respo
     """Send a row's request with these Authorization headers."""
     method, _, template = row.route.partition(" ")
     path = (row.path or template).format(
-        transaction_id=scene.transaction_id, user_id=scene.owner.id
+        transaction_id=scene.transaction_id,
+        user_id=scene.owner.id,
+        account_number=scene.account_number,
+        transfer_id=scene.transfer_id,
     )
     details = dict(row.details(scene))
     # Latin-1, as HTTP has it: one of the forged tokens is not ASCII.

@@ -11,9 +11,11 @@ import pytest
 
 from db.session import Database
 from tests.bad_input import (
+    ACCOUNT_NUMBERS,
     AMOUNTS,
     BODY_LIMIT_BYTES,
     CURRENCIES,
+    DESCRIPTIONS,
     EMAILS,
     JSON,
     MARKER,
@@ -53,6 +55,17 @@ TRANSFER = Endpoint(
     "PATCH", "/transaction/transfer", {**MONEY, "to_account_id": 2**62}, needs_key=True
 )
 OPEN_WALLET = Endpoint("POST", "/wallet", {"currency": "NGN", "balance": 1}, optional=("balance",))
+# Numbers that nobody has, so that an acceptable body moves nothing either.
+SEND = Endpoint(
+    "POST",
+    "/transfers",
+    {**MONEY, "from_account": "482915736045", "to_account": "530172648913", "description": "Rent"},
+    optional=("description",),
+    needs_key=True,
+)
+OPEN_ACCOUNT = Endpoint(
+    "POST", "/accounts", {"currency": "NGN", "name": "Savings"}, optional=("name",)
+)
 SIGN_UP = Endpoint(
     "POST",
     "/signup",
@@ -65,9 +78,9 @@ SIGN_UP = Endpoint(
 )
 REFRESH = Endpoint("POST", "/token/refresh", {"refresh_token": MARKER})
 
-WITH_AMOUNT = (DEPOSIT, WITHDRAW, TRANSFER)
+WITH_AMOUNT = (DEPOSIT, WITHDRAW, TRANSFER, SEND)
 OF_MONEY = (*WITH_AMOUNT, OPEN_WALLET)
-WITH_BODY = (*OF_MONEY, SIGN_UP, REFRESH)
+WITH_BODY = (*OF_MONEY, OPEN_ACCOUNT, SIGN_UP, REFRESH)
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +126,11 @@ async def test_amounts_and_currencies(
     ("endpoint", "name", "values"),
     [
         (TRANSFER, "to_account_id", WALLET_IDS),
+        (SEND, "from_account", ACCOUNT_NUMBERS),
+        (SEND, "to_account", ACCOUNT_NUMBERS),
+        (SEND, "description", DESCRIPTIONS),
+        (OPEN_ACCOUNT, "name", DESCRIPTIONS),
+        (OPEN_ACCOUNT, "currency", CURRENCIES),
         (SIGN_UP, "first_name", NAMES),
         (SIGN_UP, "last_name", NAMES),
         (SIGN_UP, "email", EMAILS),

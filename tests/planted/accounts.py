@@ -1,0 +1,125 @@
+"""Bugs in accounts and credits: who may name what, what is made when, and the past."""
+
+from typing import Final
+
+from tests.planted.bug import Bug
+
+_CREDITS = "tests/core/test_credits.py"
+_ANY = "tests/core/test_settlement.py::test_whatever_is_asked_the_books_stay_right"
+_AT = "tests/core/test_balance_at.py::test_the_balance_at_any_time_is_that_of_a_replay"
+_TRANSFERS = "tests/routers/test_transfers.py"
+
+BUGS: Final = (
+    Bug(
+        name="anybodys_account_is_ones_own",
+        file="core/book.py",
+        old="return account if user_id is None or account.user_id == user_id else None",
+        new="return account",
+        breaks="Whoever knows a number can empty the account.",
+        tests=(_ANY, f"{_TRANSFERS}::test_only_from_an_account_of_ones_own"),
+    ),
+    Bug(
+        name="credits_may_be_transferred",
+        file="core/postings.py",
+        old='if movement.type == "transfer" and not account.transferable:',
+        new='if movement.type == "withdrawal" and not account.transferable:',
+        breaks="Credits move between people.",
+        tests=(f"{_CREDITS}::test_credits_reach_nobody_else",),
+    ),
+    Bug(
+        name="credits_may_be_withdrawn",
+        file="core/postings.py",
+        old="if movement.counterparty_wallet_id is None and not account.withdrawable:",
+        new="if movement.counterparty_wallet_id is not None and not account.withdrawable:",
+        breaks="Credits leave the house, and come from nowhere.",
+        tests=(f"{_CREDITS}::test_credits_reach_nobody_else",),
+    ),
+    Bug(
+        name="assets_not_asked",
+        file="core/look.py",
+        old="        withdrawable=bool(withdrawable),\n",
+        new="        withdrawable=True,\n",
+        breaks="The rule is right, but nobody tells it what the asset allows.",
+        tests=(f"{_CREDITS}::test_credits_reach_nobody_else",),
+    ),
+    Bug(
+        name="spends_below_zero",
+        file="core/settlement.py",
+        old="may_go_negative=holder_id is None,",
+        new="may_go_negative=True,",
+        breaks="Somebody spends credits that they were never given.",
+        tests=(_ANY, f"{_CREDITS}::test_credits_are_given_and_taken_back"),
+    ),
+    Bug(
+        name="spending_gives",
+        file="core/commands.py",
+        old='frozenset[TransactionType]({"deposit", "top_up", "bonus"})',
+        new='frozenset[TransactionType]({"deposit", "top_up", "bonus", "spend"})',
+        breaks="Whoever spends gets more.",
+        tests=(f"{_CREDITS}::test_credits_are_given_and_taken_back",),
+    ),
+    Bug(
+        name="spending_makes_a_holder",
+        file="core/commands.py",
+        old='frozenset[TransactionType]({"top_up", "bonus"})',
+        new='frozenset[TransactionType]({"top_up", "bonus", "spend"})',
+        breaks="Whoever mistypes a user's id makes a user.",
+        tests=(f"{_CREDITS}::test_credits_are_given_and_taken_back",),
+    ),
+    Bug(
+        name="holders_not_looked_for",
+        file="core/look.py",
+        old="            holders[text] = id_\n",
+        new="            pass\n",
+        breaks="The second top-up makes the holder again, which a constraint refuses for ever.",
+        tests=(f"{_CREDITS}::test_credits_are_given_and_taken_back",),
+    ),
+    Bug(
+        name="accounts_counted_under_no_lock",
+        file="core/look.py",
+        old='id_among(dialect_name, wallets.user_id, "owner_ids")),',
+        new='id_among(dialect_name, wallets.id, "owner_ids")),',
+        breaks="Two processes each open the hundredth account.",
+        tests=(f"{_CREDITS}::test_nobody_has_more_than_a_hundred_open_accounts",),
+    ),
+    Bug(
+        name="two_receipts_for_one_person",
+        file="core/settlement.py",
+        old="account.user_id is not None and account.user_id not in told:",
+        new="account.user_id is not None:",
+        breaks="A transfer between one's own accounts breaks a constraint: 503 for ever.",
+        tests=(f"{_CREDITS}::test_moving_between_ones_own_accounts_promises_one_receipt",),
+    ),
+    Bug(
+        name="clock_goes_back",
+        file="core/ledger.py",
+        old="now=max(datetime.now(UTC), seen.newest) if seen.newest else datetime.now(UTC),",
+        new="now=datetime.now(UTC),",
+        breaks="The balance at a time misses entries of a process whose clock is ahead.",
+        tests=(f"{_CREDITS}::test_time_never_goes_back_for_a_wallet",),
+    ),
+    Bug(
+        name="balance_just_before",
+        file="core/accounts.py",
+        old="SELECT CASE WHEN probe.created_at <= :at THEN probe.id ELSE low END,",
+        new="SELECT CASE WHEN probe.created_at < :at THEN probe.id ELSE low END,",
+        breaks="The balance at the very time of an entry is the one before it.",
+        tests=(_AT,),
+    ),
+    Bug(
+        name="transfer_seen_by_anybody",
+        file="core/transfers.py",
+        old="own.user_id == user_id,",
+        new="own.user_id.is_not(None),",
+        breaks="Whoever has an id sees what others paid whom.",
+        tests=(f"{_TRANSFERS}::test_a_refused_transfer_is_recorded_under_an_id",),
+    ),
+    Bug(
+        name="id_not_checked",
+        file="core/transfers.py",
+        old="            transactions.created_at == created_at,\n",
+        new="",
+        breaks="Ids that were never handed out name transfers: they can be counted through.",
+        tests=(f"{_TRANSFERS}::test_an_id_that_was_not_handed_out_names_nothing",),
+    ),
+)
