@@ -306,6 +306,22 @@ async def test_nobody_has_more_than_a_hundred_open_accounts(
         await poster.stop()
 
 
+async def test_the_hundredth_account_waits_for_a_rival(
+    people: People, database: Database, elsewhere: Database
+) -> None:
+    jane = await people.with_wallet()
+    opening = OpenAccount(user_id=jane.id, currency="USD")
+    await ask(database, *[opening] * 98)
+
+    async with database.transaction() as session:
+        await ledger.post(session, [attempt(opening)])
+        second = asyncio.create_task(ask(elsewhere, opening))
+        # Long enough for whoever does not wait to have counted.
+        await asyncio.sleep(0.3)
+
+    assert await second == ["too_many_accounts"]
+
+
 async def test_time_never_goes_back_for_a_wallet(people: People, database: Database) -> None:
     jane = await people.with_wallet(100)
     wallets, entries = Tables.wallets, Tables.entries.c

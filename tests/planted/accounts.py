@@ -78,9 +78,9 @@ BUGS: Final = (
         name="accounts_counted_under_no_lock",
         file="core/look.py",
         old='id_among(dialect_name, wallets.user_id, "owner_ids")),',
-        new='id_among(dialect_name, wallets.id, "owner_ids")),',
+        new='id_among(dialect_name, wallets.holder_id, "owner_ids")),',
         breaks="Two processes each open the hundredth account.",
-        tests=(f"{_CREDITS}::test_nobody_has_more_than_a_hundred_open_accounts",),
+        tests=(f"{_CREDITS}::test_the_hundredth_account_waits_for_a_rival",),
     ),
     Bug(
         name="two_receipts_for_one_person",
@@ -101,8 +101,12 @@ BUGS: Final = (
     Bug(
         name="balance_just_before",
         file="core/accounts.py",
-        old="SELECT CASE WHEN probe.created_at <= :at THEN probe.id ELSE low END,",
-        new="SELECT CASE WHEN probe.created_at < :at THEN probe.id ELSE low END,",
+        old="""\
+CASE WHEN probe.created_at <= :at THEN probe.id ELSE low END,
+            CASE WHEN probe.created_at <= :at THEN high""",
+        new="""\
+CASE WHEN probe.created_at < :at THEN probe.id ELSE low END,
+            CASE WHEN probe.created_at < :at THEN high""",
         breaks="The balance at the very time of an entry is the one before it.",
         tests=(_AT,),
     ),
