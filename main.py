@@ -16,6 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from config import VERSION, Settings, load_settings_or_exit
+from core.api_keys import KeyCheck
 from core.errors import InternalError, MethodNotAllowed, NotFound
 from core.limiter import RateLimits, parse_limits
 from core.poster import Poster, PosterLimits
@@ -126,6 +127,7 @@ def make_services(
             lifetime_seconds=settings.access_token_expire_minutes * 60,
         ),
         sign_in_check=SignInCheck(database, traces.around_sign_in_checks()),
+        key_check=KeyCheck(database, traces.around_key_checks(), prefix=settings.api_key_prefix),
         wallets=WalletReader(database),
         metrics=metrics,
         draining=threading.Event(),
@@ -133,9 +135,10 @@ def make_services(
 
 
 async def close_services(services: Services) -> None:
-    """Finish the postings that were taken, then close the connections to Redis."""
+    """Finish the postings that were taken and what follows them, then let go of Redis."""
     await services.poster.stop()
     await services.answers.stop()
+    await services.key_check.stop()
     await services.redis.close()
 
 
@@ -166,7 +169,13 @@ def add_middleware(app: FastAPI, settings: Settings, metrics: Metrics, traces: T
             CORSMiddleware,
             allow_origins=settings.allowed_origins,
             allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", *KEY_HEADERS, "X-Request-ID"],
+            allow_headers=[
+                "Authorization",
+                "X-API-Key",
+                "Content-Type",
+                *KEY_HEADERS,
+                "X-Request-ID",
+            ],
             expose_headers=[
                 "X-Request-ID",
                 "X-Cache-Lookup",
@@ -237,6 +246,7 @@ def _rate_limits(settings: Settings) -> RateLimits | None:
         sign_in_per_ip=parse_limits(settings.rate_limit_sign_in_per_ip),
         sign_in_per_account=parse_limits(settings.rate_limit_sign_in_per_account),
         transactions_per_user=parse_limits(settings.rate_limit_transactions_per_user),
+        transactions_per_key=parse_limits(settings.rate_limit_transactions_per_key),
     )
 
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from core.commands import Attempt, Command, Outcome, Refused, Rendered
 from core.errors import IdempotencyKeyInvalid, IdempotencyKeyRequired
-from dependencies.caller import Caller
+from dependencies.caller import Caller, Service
 from dependencies.services import services_of
 from middleware.answer_cache import KeyedRequest
 from middleware.idempotency import FRESH, FROM_DATABASE, answer_response
@@ -80,10 +80,10 @@ def optional_key(request: Request) -> Pending:
 
 def _pending(request: Request, key: str | None) -> Pending:
     """Prepare to act. `scope["canonical_request"]` is what the route understood."""
-    caller: Caller = request.scope["caller"]
+    caller: Caller | Service = request.scope["caller"]
     fingerprint = hashlib.sha256(request.scope["canonical_request"].encode()).digest()
     # The ledger knows no attempt without a key: an unknown COMMIT is resolved by it.
-    keyed = KeyedRequest(caller.user_id, key or f"auto-{uuid4()}", fingerprint)
+    keyed = KeyedRequest(caller.principal_id, key or f"auto-{uuid4()}", fingerprint)
     request.scope["keyed_request"] = keyed if key is not None else None
     return Pending(request, keyed)
 

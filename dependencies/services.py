@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import Request
 
+from core.api_keys import KeyCheck
 from core.poster import Poster
 from core.security import AccessTokens, PasswordHasher
 from core.sign_ins import SignInCheck
@@ -41,6 +42,7 @@ class Services:
     hasher: PasswordHasher
     tokens: AccessTokens
     sign_in_check: SignInCheck
+    key_check: KeyCheck
     wallets: WalletReader
     metrics: Metrics
     # Set once the process was asked to end.

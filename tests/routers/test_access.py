@@ -3,7 +3,7 @@
 The requests are generated from it, and a route without a row fails the tests.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -42,7 +42,8 @@ class Row:
     """A route, what is sent to it, and the status each caller gets.
 
     `forged` is for whoever sends a token that is not (any longer) valid: 401 wherever a token is
-    looked at. `details` are more arguments of the request.
+    looked at. `service` is for whoever sends a valid key with permission `credits`. `details` are
+    more arguments of the request.
     """
 
     route: str
@@ -50,6 +51,7 @@ class Row:
     forged: int
     owner: int
     another: int
+    service: int
     path: str = ""
     details: Details = field(default=lambda _scene: {})
 
@@ -85,14 +87,14 @@ def _signing_in(scene: Scene) -> Mapping[str, Any]:
 
 
 def _private(route: str, owner: int, another: int, details: Details | None = None) -> Row:
-    """A route that asks who calls."""
-    return Row(route, 401, 401, owner, another, details=details or (lambda _scene: {}))
+    """A route that asks which person calls."""
+    return Row(route, 401, 401, owner, another, 403, details=details or (lambda _scene: {}))
 
 
 def _open(route: str, status: int, details: Details | None = None, path: str = "") -> Row:
-    """A route that does not look at tokens, so that a wrong one does no harm."""
+    """A route that looks at neither token nor key, so that a wrong one does no harm."""
     sent = details or (lambda _scene: {})
-    return Row(route, status, status, status, status, path=path, details=sent)
+    return Row(route, status, status, status, status, status, path=path, details=sent)
 
 
 TABLE = (
@@ -119,7 +121,7 @@ TABLE = (
     _private("GET /transfers/{transfer_id}", 200, 404),
     _private("GET /users/me", 200, 200),
     # Needs no token, but one that is sent must be right.
-    Row("GET /users/{user_id}", nobody=200, forged=401, owner=200, another=200),
+    Row("GET /users/{user_id}", nobody=200, forged=401, owner=200, another=200, service=403),
     _open("POST /signup", 201, _signing_up),
     _open("POST /token", 200, _signing_in),
     # A refresh token speaks for itself; this one is nobody's.
@@ -267,8 +269,10 @@ async def test_an_email_is_shown_in_full_to_its_owner_alone(scene: Scene) -> Non
     assert (await owner.client.get(path)).json()["email"] == masked
 
 
-async def send(row: Row, scene: Scene, authorizations: list[str]) -> httpx.Response:
-    """Send a row's request with these Authorization headers."""
+async def send(
+    row: Row, scene: Scene, authorizations: Sequence[str], keys: Sequence[str] = ()
+) -> httpx.Response:
+    """Send a row's request with these Authorization headers and API keys."""
     method, _, template = row.route.partition(" ")
     path = (row.path or template).format(
         transaction_id=scene.transaction_id,
@@ -279,6 +283,7 @@ async def send(row: Row, scene: Scene, authorizations: list[str]) -> httpx.Respo
     details = dict(row.details(scene))
     # Latin-1, as HTTP has it: one of the forged tokens is not ASCII.
     headers = [(b"authorization", value.encode("latin-1")) for value in authorizations]
+    headers += [(b"x-api-key", value.encode("latin-1")) for value in keys]
     headers += [
         (name.encode(), value.encode()) for name, value in details.pop("headers", {}).items()
     ]
