@@ -35,6 +35,8 @@ bench = typer.Typer(invoke_without_command=True)
 app.add_typer(bench, name="bench")
 keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys of services.")
 app.add_typer(keys, name="keys")
+assets = typer.Typer(no_args_is_help=True, help="List the kinds of credits, and add one.")
+app.add_typer(assets, name="assets")
 
 
 @app.command()
@@ -165,6 +167,26 @@ def revoke_key(
     from operations.keys import revoke
 
     raise typer.Exit(revoke(_settings(), key_id))
+
+
+@assets.command("list")
+def list_assets() -> None:
+    """List the kinds of credits there are."""
+    from operations.assets import show
+
+    raise typer.Exit(show(_settings()))
+
+
+@assets.command("add")
+def add_asset(
+    code: Annotated[str, typer.Argument(help="2 to 8 capital letters.")],
+    name: Annotated[str, typer.Argument(help="What people call it.")],
+    scale: Annotated[int, typer.Option(help="How many decimals it has.")] = 0,
+) -> None:
+    """Add a kind of credits. It can never be changed or taken away."""
+    from operations.assets import add
+
+    raise typer.Exit(add(_settings(), code=code, name=name, scale=scale))
 
 
 @bench.callback()

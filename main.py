@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from config import VERSION, Settings, load_settings_or_exit
 from core.api_keys import KeyCheck
+from core.assets import AssetCatalogue
 from core.errors import InternalError, MethodNotAllowed, NotFound
 from core.limiter import RateLimits, parse_limits
 from core.poster import Poster, PosterLimits
@@ -37,6 +38,7 @@ from middleware.trace_context import TraceContextMiddleware
 from operations.draining import draining_on_sigterm
 from operations.logs import configure_logs
 from routers import accounts, landing, people, service, transactions, transfers, wallets
+from routers import credits as credits_routes
 from routers import metrics as metrics_page
 from routers.openapi import install_openapi
 from routers.shortcut import ShortcutMiddleware
@@ -128,6 +130,7 @@ def make_services(
         ),
         sign_in_check=SignInCheck(database, traces.around_sign_in_checks()),
         key_check=KeyCheck(database, traces.around_key_checks(), prefix=settings.api_key_prefix),
+        assets=AssetCatalogue(database),
         wallets=WalletReader(database),
         metrics=metrics,
         draining=threading.Event(),
@@ -148,7 +151,7 @@ def add_routes(app: FastAPI) -> None:
     Not by `include_router`: it matches each request twice and replaces the application of our
     route class, which is all that `WalletRoute` is for.
     """
-    routers = (transactions, wallets, accounts, transfers, people, service, landing)
+    routers = (transactions, wallets, accounts, transfers, people, credits_routes, service, landing)
     for module in (*routers, metrics_page):
         app.router.routes.extend(module.router.routes)
     app.mount(service.ASSETS_PATH, service.documentation_assets())

@@ -35,8 +35,6 @@ log = structlog.get_logger(__name__)
 
 LIVE: Final = "sk_live"
 TEST: Final = "sk_test"
-# The house's own idempotency keys and movements: no person has this id.
-HOUSE_PRINCIPAL_ID: Final = 0
 LIFETIMES: Final = {
     "1H": timedelta(hours=1),
     "1D": timedelta(days=1),

@@ -1,4 +1,4 @@
-"""The tables of people, of their sign-ins and keys, and of this installation; part of `db.models`."""
+"""The tables of people, of ways in, and of this installation; part of `db.models`."""
 
 from datetime import datetime
 

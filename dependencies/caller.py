@@ -7,7 +7,8 @@ import structlog
 from fastapi import Depends
 from starlette.requests import Request
 
-from core.api_keys import HOUSE_PRINCIPAL_ID, KeyHolder, Permission
+from core.api_keys import KeyHolder, Permission
+from core.commands import HOUSE
 from core.errors import DirectFundingDisabled, Unauthenticated
 from core.key_errors import ApiKeyInvalid, PermissionDenied, TwoCredentials
 from dependencies.services import services_of
@@ -38,7 +39,7 @@ class Service:
     def principal_id(self) -> int:
         """Whose idempotency keys these are: the owner's, whichever of their keys is used."""
         owner_id = self.holder.owner_id
-        return HOUSE_PRINCIPAL_ID if owner_id is None else owner_id
+        return HOUSE if owner_id is None else owner_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,6 +29,7 @@ SECTIONS: Final = {
     "Transactions": "Moving money, and what has moved.",
     "Accounts": "Further accounts: opening and closing them, their balances and their ledger.",
     "Transfers": "Moving money between accounts, by their numbers.",
+    "Credits": "Credits of a closed loop, for services with a key.",
     "Service": "Is it alive, is it ready, and where is its documentation.",
 }
 

@@ -34,7 +34,7 @@ from core.key_errors import (
     PermissionDenied,
     TwoCredentials,
 )
-from dependencies.attempts import optional_key, required_key
+from dependencies.attempts import key_of_header_or_body, optional_key, required_key
 from dependencies.caller import Admission
 from dependencies.reading import read_form, read_json, read_path, read_path_id, read_query
 
@@ -50,7 +50,7 @@ _OF_CREDENTIALS: Final = {
     ApiKeyRevoked,
     PermissionDenied,
 }
-_KEYS: Final = (required_key, optional_key)
+_KEYS: Final = (required_key, optional_key, key_of_header_or_body)
 _MARKERS: Final = (params.Depends, params.Param, params.Body)
 
 
@@ -90,6 +90,11 @@ class Plan:
         return self._key[1] if self._key else None
 
     @property
+    def is_cached(self) -> bool:
+        """Whether Redis may answer for the handler what was answered before."""
+        return self.key in (required_key, optional_key)
+
+    @property
     def admission(self) -> Admission:
         """Whom the route is for."""
         return self._admissions[0][1]
@@ -109,7 +114,9 @@ class Plan:
             errors |= {ContentTooLarge, UnsupportedMediaType, InvalidRequest}
             errors.add(InvalidJson if self._json else InvalidForm)
         if self._key:
-            errors |= {IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInFlight}
+            errors |= {IdempotencyKeyInvalid, IdempotencyKeyReused}
+        if self.is_cached:
+            errors.add(IdempotencyInFlight)
         if self.key is required_key:
             errors.add(IdempotencyKeyRequired)
         return errors
@@ -131,7 +138,8 @@ class Plan:
         if self._query is not None:
             arguments[self._query[0]] = read_query(request, self._query[1])
         if self._json is not None:
-            arguments[self._json[0]] = await read_json(request, self._json[1])
+            request.scope["json"] = await read_json(request, self._json[1])
+            arguments[self._json[0]] = request.scope["json"]
         if self._form is not None:
             arguments[self._form[0]] = await read_form(request, self._form[1])
         if self._key is not None:

@@ -51,7 +51,7 @@ class WalletRoute(APIRoute):
         self._adapter: TypeAdapter[Any] = TypeAdapter(self.response_model)
         self._success_status = self.status_code or 200
         self._inner_app: ASGIApp = self._answer
-        if self._plan.key:
+        if self._plan.is_cached:
             self._inner_app = IdempotencyMiddleware(self._answer)
         self.app = self._serve
 

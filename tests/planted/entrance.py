@@ -8,6 +8,8 @@ _PEOPLE = "tests/routers/test_people.py"
 _SECURITY = "tests/core/test_security.py"
 _KEYS = "tests/core/test_api_keys.py"
 _WAYS_IN = "tests/routers/test_ways_in.py"
+_ACCESS = "tests/routers/test_access.py"
+_CREDITS = "tests/routers/test_credits.py"
 _BODIES = "tests/routers/test_bad_input.py::test_bodies"
 _DIRECT = "tests/routers/test_wallets.py::test_production_makes_no_money_unless_told_to"
 
@@ -164,5 +166,45 @@ BUGS: Final = (
         new="",
         breaks="A request acts for another than its sender believes.",
         tests=(f"{_WAYS_IN}::test_both_at_once",),
+    ),
+    Bug(
+        name="tokens_open_what_is_for_services",
+        file="dependencies/caller.py",
+        old="            return self.person\n",
+        new="            return True\n",
+        breaks="Everybody who signs up can give themselves credits.",
+        tests=(f"{_ACCESS}::test_people",),
+    ),
+    Bug(
+        name="everybodys_credits_are_shown",
+        file="core/credits.py",
+        old="accounts = select(wallets.id).where(wallets.holder_id == holder_id)",
+        new="accounts = select(wallets.id).where(wallets.holder_id.is_not(None))",
+        breaks="A user's ledger lists what others were given, and does not add up.",
+        tests=(f"{_CREDITS}::test_signed_entries_add_up_to_each_balance",),
+    ),
+    Bug(
+        name="spent_credits_have_no_sign",
+        file="core/credits.py",
+        old='sign = 1 if row.entry_type == "CREDIT" else -1',
+        new="sign = 1",
+        breaks="The entries do not add up to the balance.",
+        tests=(f"{_CREDITS}::test_signed_entries_add_up_to_each_balance",),
+    ),
+    Bug(
+        name="any_user_id_passes",
+        file="schemas/credits.py",
+        old="if not 1 <= len(value) <= USER_ID_CHARACTERS_LIMIT or not _VISIBLE.issuperset(value):",
+        new="if not 1 <= len(value) <= USER_ID_CHARACTERS_LIMIT:",
+        breaks="Two users look the same in every log, and NUL fails the database.",
+        tests=("tests/routers/test_bad_credits.py::test_names",),
+    ),
+    Bug(
+        name="credits_may_be_nothing",
+        file="schemas/strict.py",
+        old='if canonical == "0":',
+        new='if canonical == "":',
+        breaks="A movement of nothing reaches the ledger, which has no row for it.",
+        tests=("tests/routers/test_bad_credits.py::test_amounts",),
     ),
 )

@@ -13,10 +13,13 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.routing import Mount, Route
 
+from db.session import Database
 from main import create_app
+from routers import credits as credits_routes
 from routers.landing import static_files
 from tests.conftest import settings_for
 from tests.people import PASSWORD, People, Person, sign_in
+from tests.services import open_service, somebody
 from tests.tokens import claims_of, forged_headers, signed
 
 pytestmark = pytest.mark.promise("errors-status")
@@ -24,7 +27,10 @@ pytestmark = pytest.mark.promise("errors-status")
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """An owner with a wallet and a transaction, and another person who has a part in neither."""
+    """An owner with a wallet and a transaction, and another person who has a part in neither.
+
+    `user` is the name of somebody with credits.
+    """
 
     owner: Person
     another: Person
@@ -32,6 +38,7 @@ class Scene:
     # An account of the owner's beside their wallet, and a transfer into it.
     account_number: str
     transfer_id: str
+    user: str
 
 
 Details = Callable[[Scene], Mapping[str, Any]]
@@ -91,11 +98,27 @@ def _private(route: str, owner: int, another: int, details: Details | None = Non
     return Row(route, 401, 401, owner, another, 403, details=details or (lambda _scene: {}))
 
 
+def _for_services(route: str, status: int, details: Details | None = None) -> Row:
+    """A route that asks for a key."""
+    sent = details or (lambda _scene: {})
+    return Row(route, 401, 401, 403, 403, status, details=sent)
+
+
+def _credits(_scene: Scene) -> Mapping[str, Any]:
+    return {"json": {"amount": 1, "asset_type_id": 1}}
+
+
+def _of_gold(_scene: Scene) -> Mapping[str, Any]:
+    return {"params": {"asset_type_id": 1}}
+
+
 def _open(route: str, status: int, details: Details | None = None, path: str = "") -> Row:
     """A route that looks at neither token nor key, so that a wrong one does no harm."""
     sent = details or (lambda _scene: {})
     return Row(route, status, status, status, status, status, path=path, details=sent)
 
+
+OF_USER = f"/api/v1{credits_routes.OF_USER}"
 
 TABLE = (
     # Movements: each caller moves their own money.
@@ -127,6 +150,13 @@ TABLE = (
     # A refresh token speaks for itself; this one is nobody's.
     _open("POST /token/refresh", 401, lambda _scene: {"json": {"refresh_token": "unknown"}}),
     _private("POST /logout", 204, 204),
+    _for_services("GET /api/v1/assets", 200),
+    _for_services(f"GET {OF_USER}/balance", 200, _of_gold),
+    _for_services(f"POST {OF_USER}/top-up", 201, _credits),
+    _for_services(f"POST {OF_USER}/bonus", 201, _credits),
+    _for_services(f"POST {OF_USER}/spend", 201, _credits),
+    _for_services(f"GET {OF_USER}/transactions", 200),
+    _for_services(f"GET {OF_USER}/ledger", 200),
     _open("GET /", 200),
     _open("GET /livez", 200),
     _open("GET /readyz", 200),
@@ -159,21 +189,8 @@ def test_every_route_has_a_row() -> None:
 
 
 @pytest.fixture(scope="module")
-async def scene(client: httpx.AsyncClient) -> Scene:
-    people = People(client)
-    owner, another = await people.with_wallet(1000), await people.with_wallet(1000)
-    deposit = await owner.deposit(10)
-    number = (await owner.send("POST", "/accounts", {"currency": "NGN"})).json()["account_number"]
-    body = {
-        "from_account": (await owner.get("/wallet")).json()["wallet_number"],
-        "to_account": number,
-        "amount": 1,
-        "currency": "NGN",
-    }
-    transfer = await owner.send("POST", "/transfers", body, key=str(uuid4()))
-    assert transfer.status_code == 201, transfer.text
-    transaction_id = deposit.json()["transaction_id"]
-    return Scene(owner, another, transaction_id, number, transfer.json()["id"])
+async def scene(client: httpx.AsyncClient, database: Database) -> Scene:
+    return await make_scene(client, database)
 
 
 @pytest.mark.parametrize("row", TABLE, ids=str)
@@ -269,6 +286,26 @@ async def test_an_email_is_shown_in_full_to_its_owner_alone(scene: Scene) -> Non
     assert (await owner.client.get(path)).json()["email"] == masked
 
 
+async def make_scene(client: httpx.AsyncClient, database: Database) -> Scene:
+    """Make those whom the table is about."""
+    people, user = People(client), somebody()
+    owner, another = await people.with_wallet(1000), await people.with_wallet(1000)
+    deposit = await owner.deposit(10)
+    number = (await owner.send("POST", "/accounts", {"currency": "NGN"})).json()["account_number"]
+    body = {
+        "from_account": (await owner.get("/wallet")).json()["wallet_number"],
+        "to_account": number,
+        "amount": 1,
+        "currency": "NGN",
+    }
+    transfer = await owner.send("POST", "/transfers", body, key=str(uuid4()))
+    assert transfer.status_code == 201, transfer.text
+    given = await (await open_service(client, database)).move("top-up", user, 10)
+    assert given.status_code == 201, given.text
+    transaction_id = deposit.json()["transaction_id"]
+    return Scene(owner, another, transaction_id, number, transfer.json()["id"], user)
+
+
 async def send(
     row: Row, scene: Scene, authorizations: Sequence[str], keys: Sequence[str] = ()
 ) -> httpx.Response:
@@ -279,6 +316,7 @@ async def send(
         user_id=scene.owner.id,
         account_number=scene.account_number,
         transfer_id=scene.transfer_id,
+        external_user_id=scene.user,
     )
     details = dict(row.details(scene))
     # Latin-1, as HTTP has it: one of the forged tokens is not ASCII.

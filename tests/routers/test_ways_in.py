@@ -17,8 +17,7 @@ from routers.plan import Plan
 from routers.route import WalletRoute
 from tests.api_keys import made_key
 from tests.conftest import settings_for
-from tests.people import People
-from tests.routers.test_access import TABLE, Row, Scene, send
+from tests.routers.test_access import TABLE, Row, Scene, make_scene, send
 
 pytestmark = pytest.mark.promise("one-way-in", "api-keys")
 
@@ -46,11 +45,8 @@ ASKING = [row for row in TABLE if ADMISSIONS[row.route].asks]
 
 
 @pytest.fixture(scope="module")
-async def scene(client: httpx.AsyncClient) -> Scene:
-    people = People(client)
-    owner, another = await people.with_wallet(1000), await people.with_wallet(1000)
-    deposit = await owner.deposit(10)
-    return Scene(owner, another, deposit.json()["transaction_id"])
+async def scene(client: httpx.AsyncClient, database: Database) -> Scene:
+    return await make_scene(client, database)
 
 
 @pytest.fixture(scope="module")
