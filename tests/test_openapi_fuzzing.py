@@ -128,6 +128,11 @@ async def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Fuzz
             rich, _ = await people.with_wallet(20_000), await people.with_wallet(0)
             closing, leaving = await people.with_wallet(0), await people.sign_up()
             numbers = (await rich.wallet_number(), await rich.open_account())
+            # With money in it nobody closes the account that all transfers are to.
+            between = {"from_account": numbers[0], "to_account": numbers[1]}
+            body = {**between, "amount": 1, "currency": "NGN"}
+            paid = await rich.send("POST", "/transfers", body, key="first")
+            assert paid.status_code == 201, paid.text
             service = await open_service(client, database)
             # The user of the document's example.
             await service.move("top-up", "user_alice", 1_000)
