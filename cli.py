@@ -33,6 +33,10 @@ app = typer.Typer(
 
 bench = typer.Typer(invoke_without_command=True)
 app.add_typer(bench, name="bench")
+keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys of services.")
+app.add_typer(keys, name="keys")
+assets = typer.Typer(no_args_is_help=True, help="List the kinds of credits, and add one.")
+app.add_typer(assets, name="assets")
 
 
 @app.command()
@@ -130,6 +134,59 @@ def version() -> None:
     """Print the version."""
     with (ROOT / "pyproject.toml").open("rb") as file:
         typer.echo(f"wallet {tomllib.load(file)['project']['version']}")
+
+
+@keys.command("create")
+def create_key(
+    permissions: Annotated[str, typer.Option(help="What it may do; several with commas.")],
+    name: Annotated[str, typer.Option(help="What it is for.")] = "service",
+    expires: Annotated[str, typer.Option(help="1H, 1D, 1M, 1Y or never.")] = "1Y",
+) -> None:
+    """Make an API key of the house's and print it, once."""
+    from operations.keys import create
+
+    made = create(_settings(), permissions=permissions, name=name, expires=expires)
+    raise typer.Exit(made)
+
+
+@keys.command("list")
+def list_keys() -> None:
+    """List all API keys, without their secrets."""
+    from operations.keys import show
+
+    raise typer.Exit(show(_settings()))
+
+
+@keys.command("revoke")
+def revoke_key(
+    key_id: Annotated[
+        int, typer.Argument(metavar="ID", min=1, max=2**63 - 1, help="As `list` shows it.")
+    ],
+) -> None:
+    """End an API key, at once and for good."""
+    from operations.keys import revoke
+
+    raise typer.Exit(revoke(_settings(), key_id))
+
+
+@assets.command("list")
+def list_assets() -> None:
+    """List the kinds of credits there are."""
+    from operations.assets import show
+
+    raise typer.Exit(show(_settings()))
+
+
+@assets.command("add")
+def add_asset(
+    code: Annotated[str, typer.Argument(help="2 to 8 capital letters.")],
+    name: Annotated[str, typer.Argument(help="What people call it.")],
+    scale: Annotated[int, typer.Option(help="How many decimals it has.")] = 0,
+) -> None:
+    """Add a kind of credits. It can never be changed or taken away."""
+    from operations.assets import add
+
+    raise typer.Exit(add(_settings(), code=code, name=name, scale=scale))
 
 
 @bench.callback()

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
+from core.api_keys import LIVE, TEST
 from core.money import CURRENCY_EXPONENTS
 from db.session import DatabaseOptions
 
@@ -145,6 +146,8 @@ class Settings(BaseSettings):
     rate_limit_sign_in_per_ip: Limit = "60/minute"
     rate_limit_sign_in_per_account: Limit = "10/minute"
     rate_limit_transactions_per_user: Limit = "600/minute"
+    # A service acts for many.
+    rate_limit_transactions_per_key: Limit = "60000/minute"
 
     brevo_api_key: SecretStr = SecretStr("")
     brevo_base_url: str = "https://api.brevo.com/v3"
@@ -201,6 +204,11 @@ class Settings(BaseSettings):
     def in_production(self) -> bool:
         """Whether real people's money is at stake."""
         return self.environment == "production"
+
+    @property
+    def api_key_prefix(self) -> str:
+        """What API keys begin with, so that those of one environment are none in the other."""
+        return LIVE if self.in_production else TEST
 
     @property
     def direct_funding_allowed(self) -> bool:

@@ -16,6 +16,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from config import VERSION, Settings, load_settings_or_exit
+from core.api_keys import KeyCheck
+from core.assets import AssetCatalogue
 from core.errors import InternalError, MethodNotAllowed, NotFound
 from core.limiter import RateLimits, parse_limits
 from core.poster import Poster, PosterLimits
@@ -36,6 +38,7 @@ from middleware.trace_context import TraceContextMiddleware
 from operations.draining import draining_on_sigterm
 from operations.logs import configure_logs
 from routers import accounts, landing, people, service, transactions, transfers, wallets
+from routers import credits as credits_routes
 from routers import metrics as metrics_page
 from routers.openapi import install_openapi
 from routers.shortcut import ShortcutMiddleware
@@ -126,6 +129,8 @@ def make_services(
             lifetime_seconds=settings.access_token_expire_minutes * 60,
         ),
         sign_in_check=SignInCheck(database, traces.around_sign_in_checks()),
+        key_check=KeyCheck(database, traces.around_key_checks(), prefix=settings.api_key_prefix),
+        assets=AssetCatalogue(database),
         wallets=WalletReader(database),
         metrics=metrics,
         draining=threading.Event(),
@@ -133,9 +138,10 @@ def make_services(
 
 
 async def close_services(services: Services) -> None:
-    """Finish the postings that were taken, then close the connections to Redis."""
+    """Finish the postings that were taken and what follows them, then let go of Redis."""
     await services.poster.stop()
     await services.answers.stop()
+    await services.key_check.stop()
     await services.redis.close()
 
 
@@ -145,7 +151,7 @@ def add_routes(app: FastAPI) -> None:
     Not by `include_router`: it matches each request twice and replaces the application of our
     route class, which is all that `WalletRoute` is for.
     """
-    routers = (transactions, wallets, accounts, transfers, people, service, landing)
+    routers = (transactions, wallets, accounts, transfers, people, credits_routes, service, landing)
     for module in (*routers, metrics_page):
         app.router.routes.extend(module.router.routes)
     app.mount(service.ASSETS_PATH, service.documentation_assets())
@@ -166,7 +172,13 @@ def add_middleware(app: FastAPI, settings: Settings, metrics: Metrics, traces: T
             CORSMiddleware,
             allow_origins=settings.allowed_origins,
             allow_methods=["GET", "POST", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", *KEY_HEADERS, "X-Request-ID"],
+            allow_headers=[
+                "Authorization",
+                "X-API-Key",
+                "Content-Type",
+                *KEY_HEADERS,
+                "X-Request-ID",
+            ],
             expose_headers=[
                 "X-Request-ID",
                 "X-Cache-Lookup",
@@ -237,6 +249,7 @@ def _rate_limits(settings: Settings) -> RateLimits | None:
         sign_in_per_ip=parse_limits(settings.rate_limit_sign_in_per_ip),
         sign_in_per_account=parse_limits(settings.rate_limit_sign_in_per_account),
         transactions_per_user=parse_limits(settings.rate_limit_transactions_per_user),
+        transactions_per_key=parse_limits(settings.rate_limit_transactions_per_key),
     )
 
 

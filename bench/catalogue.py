@@ -3,6 +3,7 @@
 import itertools
 from typing import Final
 
+from bench.credits import USERS, make_top_ups, make_transfers
 from bench.known import HISTORY_PATH, known
 from bench.scenarios import (
     ApiStart,
@@ -85,6 +86,22 @@ def readings() -> list[Scenario]:
     ]
 
 
+def credit_movements() -> list[Scenario]:
+    """Return credits given to many by one service, and as many people who pay each other."""
+    return [
+        Requests(
+            name="credits-top-up-64",
+            title=f"Top-ups of {USERS} users' credits by one service",
+            make_deck=make_top_ups,
+        ),
+        Requests(
+            name=f"wallet-{USERS}-people-64",
+            title=f"Transfers between {USERS} wallets",
+            make_deck=make_transfers,
+        ),
+    ]
+
+
 def yardsticks() -> list[Scenario]:
     """Return what the wallet is measured against."""
     patterns = (Pattern.UNIFORM, Pattern.HOT)
@@ -157,4 +174,10 @@ def _everybody_reads(path: str) -> MakeDeck:
     return make
 
 
-SCENARIOS: Final[tuple[Scenario, ...]] = (*transfers(), *readings(), *batches(), *yardsticks())
+SCENARIOS: Final[tuple[Scenario, ...]] = (
+    *transfers(),
+    *credit_movements(),
+    *readings(),
+    *batches(),
+    *yardsticks(),
+)

@@ -17,6 +17,7 @@ import uvloop
 
 from bench.traffic import Deck
 
+_SUCCESSES: Final = ("200", "201")
 PERCENTILES: Final = (1.0, 5.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9)
 
 
@@ -24,7 +25,7 @@ PERCENTILES: Final = (1.0, 5.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9)
 class Sent:
     """What was sent and came back.
 
-    `answered` counts the 200s and `failures` the rest, by what they were; `latencies_ms` holds
+    `answered` counts the successes and `failures` the rest, by what they were; `latencies_ms` holds
     PERCENTILES; so many as `unheard` may have been acted on without anybody waiting for it.
     """
 
@@ -36,7 +37,7 @@ class Sent:
 
     @property
     def rate(self) -> float:
-        """How many 200s a second."""
+        """How many successes a second."""
         return self.answered / self.seconds
 
 
@@ -107,7 +108,7 @@ class _Sender:
         while (sent := time.perf_counter()) < self._until:
             writer.write(self._make_request(next(self._numbers)))
             status = await _read_status(reader)
-            if status == "200":
+            if status in _SUCCESSES:
                 self.latencies_ms.append((time.perf_counter() - sent) * 1000)
             else:
                 self.failures[status] += 1

@@ -84,7 +84,7 @@ def disproof(sent: Sent, *, written: int, each_writes: bool) -> str:
     """
     if sent.failures:
         failures = ", ".join(f"{count} {what}" for what, count in sorted(sent.failures.items()))
-        return f"Not every answer was a 200: {failures}."
+        return f"Not every answer was a success: {failures}."
     if not sent.answered:
         return "There was no answer at all."
     expected = sent.answered if each_writes else 0

@@ -169,6 +169,12 @@ TARGETS: Final = (
         at_least=0.9,
     ),
     throughput(
+        "Top-ups of 200 users' credits against transfers between 200 wallets",
+        "credits-top-up-64",
+        "wallet-200-people-64",
+        at_least=0.8,
+    ),
+    throughput(
         "SQLite against PostgreSQL",
         "wallet-uniform-64-sqlite",
         "wallet-uniform-64",

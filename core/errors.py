@@ -3,6 +3,7 @@
 A `code` is part of the API and never changes its meaning; `detail` is a sentence for a person and
 never repeats what was sent. `schemas.problem` turns these into RFC 9457 answers and
 `routers.refusals` into the documented responses of each route, so a refusal exists in one place.
+What is refused because of an API key is in `core.key_errors`.
 """
 
 from collections.abc import Sequence

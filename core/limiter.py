@@ -13,6 +13,7 @@ class RateLimits:
     sign_in_per_ip: tuple[RateLimitItem, ...]
     sign_in_per_account: tuple[RateLimitItem, ...]
     transactions_per_user: tuple[RateLimitItem, ...]
+    transactions_per_key: tuple[RateLimitItem, ...]
 
 
 def parse_limits(notation: str) -> tuple[RateLimitItem, ...]:

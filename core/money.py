@@ -79,6 +79,18 @@ def written(minor: int, scale: int) -> int | float:
     return minor // unit if minor % unit == 0 else minor / unit
 
 
+def canonical_decimal(text: str) -> str:
+    """Write decimal `text` without zeros at its end, the one form that equal amounts share.
+
+    For an amount of what is looked up later. Raises InvalidAmount unless it is a plain decimal.
+    """
+    match = _DECIMAL.fullmatch(text)
+    if match is None:
+        raise InvalidAmount("must be a plain decimal number such as 12.50")
+    decimals = (match.group(2) or "").rstrip("0")
+    return f"{match.group(1)}.{decimals}" if decimals else match.group(1)
+
+
 def canonical_amount(minor: int, currency: str) -> str:
     """Write `minor` units in the one decimal form that equal amounts share: `700.5`, `700`."""
     exponent = CURRENCY_EXPONENTS[currency]

@@ -24,9 +24,10 @@ from sqlalchemy import (
 from sqlmodel import Field, SQLModel
 
 from db.columns import NEVER_REUSE_IDS, BigId, UtcDateTime, column, key, reference, where
-from db.person_models import Installation, RefreshToken, SignIn, User
+from db.person_models import ApiKey, Installation, RefreshToken, SignIn, User
 
 __all__ = (
+    "ApiKey",
     "Asset",
     "CreditHolder",
     "Entry",
@@ -274,6 +275,7 @@ class Tables:
     users: ClassVar[Table] = table(User)
     sign_ins: ClassVar[Table] = table(SignIn)
     refresh_tokens: ClassVar[Table] = table(RefreshToken)
+    api_keys: ClassVar[Table] = table(ApiKey)
     assets: ClassVar[Table] = table(Asset)
     credit_holders: ClassVar[Table] = table(CreditHolder)
     wallets: ClassVar[Table] = table(Wallet)

@@ -1,8 +1,8 @@
-"""The tables of people, of their sign-ins, and of this installation; part of `db.models`."""
+"""The tables of people, of ways in, and of this installation; part of `db.models`."""
 
 from datetime import datetime
 
-from sqlalchemy import LargeBinary, String
+from sqlalchemy import CheckConstraint, LargeBinary, String
 from sqlmodel import SQLModel
 
 from db.columns import NEVER_REUSE_IDS, UtcDateTime, column, key, reference
@@ -54,3 +54,28 @@ class RefreshToken(SQLModel, table=True):
     token_sha256: bytes = column(LargeBinary(32), unique=True)
     expires_at: datetime = column(UtcDateTime)
     used_at: datetime | None = column(UtcDateTime, default=None)
+
+
+class ApiKey(SQLModel, table=True):
+    """A key by which a service comes in; without `user_id` it is the house's, made by an operator.
+
+    Its text is `<prefix>_<id>_<secret>`; of the secret only the SHA-256 is kept.
+    """
+
+    __tablename__ = "api_keys"
+    __table_args__ = (
+        CheckConstraint("length(secret_sha256) = 32", name="secret_sha256"),
+        CheckConstraint("permissions <> ''", name="permitted"),
+        NEVER_REUSE_IDS,
+    )
+
+    id: int = key()
+    user_id: int | None = reference("users.id", nullable=True, index=True)
+    name: str = column(String(100))
+    # Names with a space between them.
+    permissions: str = column(String(100))
+    secret_sha256: bytes = column(LargeBinary(32))
+    created_at: datetime = column(UtcDateTime)
+    expires_at: datetime | None = column(UtcDateTime, default=None)
+    revoked_at: datetime | None = column(UtcDateTime, default=None)
+    last_used_at: datetime | None = column(UtcDateTime, default=None)

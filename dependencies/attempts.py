@@ -1,7 +1,8 @@
 """Under which idempotency key a request acts, and handing its command to the ledger."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Annotated, Any, Final
 from uuid import uuid4
 
@@ -12,11 +13,14 @@ from starlette.responses import Response
 
 from core.commands import Attempt, Command, Outcome, Refused, Rendered
 from core.errors import IdempotencyKeyInvalid, IdempotencyKeyRequired
-from dependencies.caller import Caller
+from dependencies.caller import Caller, Service
 from dependencies.services import services_of
 from middleware.answer_cache import KeyedRequest
 from middleware.idempotency import FRESH, FROM_DATABASE, answer_response
 from schemas.problem import problem_body
+
+# Takes the text of a first answer and returns it as it would be now.
+Renew = Callable[[str], Awaitable[str]]
 
 _HEADERS: Final = (b"x-idempotency-key", b"idempotency-key")
 _KEY_BYTES_LIMIT: Final = 255
@@ -42,9 +46,12 @@ class Pending:
         *,
         status: int = 200,
         refuse: Callable[[Refused, str], str] = _problem,
+        renew: Renew | None = None,
     ) -> Response:
         """Settle `command` and return the answer: as `show` words it, or `refuse` if it is refused.
 
+        `renew` makes a first answer's text one for now, when a success is answered again; only for
+        what takes its key by `UncachedKeyDep`, since Redis' copy is the first answer.
         Raises what `Poster.post` raises; refusals are answers.
         """
 
@@ -61,6 +68,8 @@ class Pending:
             render=render,
         )
         answer = await self._poster.post(attempt)
+        if renew is not None and answer.replayed and answer.status == status:
+            answer = replace(answer, body=await renew(answer.body))
         self._keyed.answer = answer
         return answer_response(answer, FROM_DATABASE if answer.replayed else FRESH)
 
@@ -78,12 +87,23 @@ def optional_key(request: Request) -> Pending:
     return _pending(request, _read_key(request))
 
 
+def key_of_header_or_body(request: Request) -> Pending:
+    """Take the request's key from its header, or from the field `idempotency_key` of its body.
+
+    Raises IdempotencyKeyInvalid, also if both are there and differ.
+    """
+    in_header, in_body = _read_key(request), request.scope["json"].idempotency_key
+    if in_header is not None and in_body is not None and in_header != in_body:
+        raise IdempotencyKeyInvalid("The idempotency keys in the header and in the body differ.")
+    return _pending(request, in_header if in_header is not None else in_body)
+
+
 def _pending(request: Request, key: str | None) -> Pending:
     """Prepare to act. `scope["canonical_request"]` is what the route understood."""
-    caller: Caller = request.scope["caller"]
+    caller: Caller | Service = request.scope["caller"]
     fingerprint = hashlib.sha256(request.scope["canonical_request"].encode()).digest()
     # The ledger knows no attempt without a key: an unknown COMMIT is resolved by it.
-    keyed = KeyedRequest(caller.user_id, key or f"auto-{uuid4()}", fingerprint)
+    keyed = KeyedRequest(caller.principal_id, key or f"auto-{uuid4()}", fingerprint)
     request.scope["keyed_request"] = keyed if key is not None else None
     return Pending(request, keyed)
 
@@ -104,3 +124,4 @@ def _read_key(request: Request) -> str | None:
 
 RequiredKeyDep = Annotated[Pending, Depends(required_key)]
 OptionalKeyDep = Annotated[Pending, Depends(optional_key)]
+UncachedKeyDep = Annotated[Pending, Depends(key_of_header_or_body)]

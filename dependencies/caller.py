@@ -1,4 +1,4 @@
-"""Who is asking: the person behind the Bearer token, still signed in."""
+"""Who is asking, a person by a Bearer token or a service by an API key, and whom a route admits."""
 
 from dataclasses import dataclass
 from typing import Annotated, Final
@@ -7,7 +7,10 @@ import structlog
 from fastapi import Depends
 from starlette.requests import Request
 
+from core.api_keys import KeyHolder, Permission
+from core.commands import HOUSE
 from core.errors import DirectFundingDisabled, Unauthenticated
+from core.key_errors import ApiKeyInvalid, PermissionDenied, TwoCredentials
 from dependencies.services import services_of
 
 _SCHEME: Final = "bearer "
@@ -20,31 +23,89 @@ class Caller:
     user_id: int
     sign_in_id: int
 
-
-async def require_caller(request: Request) -> Caller:
-    """Return who sent the request. Raises Unauthenticated."""
-    header = _authorization(request)
-    if header is None or header[: len(_SCHEME)].lower() != _SCHEME:
-        raise Unauthenticated
-    services = services_of(request)
-    claims = services.tokens.verify(header[len(_SCHEME) :])
-    if not await services.sign_in_check.lasts(claims.sign_in_id):
-        raise Unauthenticated
-    caller = Caller(claims.user_id, claims.sign_in_id)
-    request.scope["caller"] = caller
-    structlog.contextvars.bind_contextvars(user_id=caller.user_id)
-    return caller
+    @property
+    def principal_id(self) -> int:
+        """Whose idempotency keys these are."""
+        return self.user_id
 
 
-async def optional_caller(request: Request) -> Caller | None:
-    """Return who sent the request, None if they do not say. Raises Unauthenticated for a lie."""
-    return None if _authorization(request) is None else await require_caller(request)
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service that holds a valid key and acts for the key's owner."""
+
+    holder: KeyHolder
+
+    @property
+    def principal_id(self) -> int:
+        """Whose idempotency keys these are: the owner's, whichever of their keys is used."""
+        owner_id = self.holder.owner_id
+        return HOUSE if owner_id is None else owner_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """Whom a route admits; called, it returns who sent the request, None if they do not say.
+
+    `person`: whoever is signed in; `permission`: a key that has it; `nobody`: whoever sends neither
+    token nor key. Nothing but `nobody` means that neither is looked at.
+    """
+
+    person: bool = False
+    permission: Permission | None = None
+    nobody: bool = False
+
+    @property
+    def asks(self) -> bool:
+        """Whether it matters who asks."""
+        return self.person or self.permission is not None
+
+    async def __call__(self, request: Request) -> Caller | Service | None:
+        """Return who sent the request.
+
+        Raises Unauthenticated, TwoCredentials, PermissionDenied and what a key is refused with.
+        """
+        headers = request.scope["headers"]
+        tokens = [value for name, value in headers if name == b"authorization"]
+        keys = [value for name, value in headers if name == b"x-api-key"]
+        if tokens and keys:
+            raise TwoCredentials
+        if not tokens and not keys:
+            self._check_nobody()
+            return None
+        caller = await (_person(request, tokens) if tokens else _service(request, keys))
+        if not self._admits(caller):
+            raise PermissionDenied
+        request.scope["caller"] = caller
+        return caller
+
+    def _admits(self, caller: Caller | Service) -> bool:
+        if isinstance(caller, Caller):
+            return self.person
+        return self.permission in caller.holder.permissions
+
+    def _check_nobody(self) -> None:
+        if not self.nobody:
+            how = f"Send an API key with permission `{self.permission}` as `x-api-key`."
+            raise Unauthenticated(None if self.person else how)
+
+
+PUBLIC: Final = Admission(nobody=True)
+PERSON: Final = Admission(person=True)
+PERSON_OR_NOBODY: Final = Admission(person=True, nobody=True)
+CREDITS: Final = Admission(permission=Permission.CREDITS)
+
+CallerDep = Annotated[Caller, Depends(PERSON)]
+OptionalCallerDep = Annotated[Caller | None, Depends(PERSON_OR_NOBODY)]
 
 
 async def limit_transactions(request: Request) -> None:
     """Count a movement of money of the caller, who is known by now. Raises RateLimited."""
-    caller: Caller = request.scope["caller"]
-    await services_of(request).limiter.count_transaction(caller.user_id)
+    caller: Caller | Service = request.scope["caller"]
+    limiter = services_of(request).limiter
+    if isinstance(caller, Caller):
+        await limiter.count_transaction(caller.user_id)
+    else:
+        await limiter.count_transaction_by_key(caller.holder.key_id)
 
 
 async def require_direct_funding(request: Request) -> None:
@@ -63,18 +124,28 @@ async def limit_sign_ins(request: Request) -> None:
     await services_of(request).limiter.count_sign_in_from(_address(request))
 
 
+async def _person(request: Request, tokens: list[bytes]) -> Caller:
+    """Return the person whose token this is, still signed in; two tokens are nobody's."""
+    header = tokens[0].decode("latin-1")
+    if len(tokens) > 1 or header[: len(_SCHEME)].lower() != _SCHEME:
+        raise Unauthenticated
+    services = services_of(request)
+    claims = services.tokens.verify(header[len(_SCHEME) :])
+    if not await services.sign_in_check.lasts(claims.sign_in_id):
+        raise Unauthenticated
+    structlog.contextvars.bind_contextvars(user_id=claims.user_id)
+    return Caller(claims.user_id, claims.sign_in_id)
+
+
+async def _service(request: Request, keys: list[bytes]) -> Service:
+    """Return the service whose key this is; two keys are nobody's."""
+    if len(keys) > 1:
+        raise ApiKeyInvalid
+    holder = await services_of(request).key_check.identify(keys[0].decode("latin-1"))
+    structlog.contextvars.bind_contextvars(api_key_id=holder.key_id)
+    return Service(holder)
+
+
 def _address(request: Request) -> str:
     client = request.scope.get("client")
     return str(client[0]) if client else "unknown"
-
-
-def _authorization(request: Request) -> str | None:
-    """Return the Authorization header; two of them are nobody's."""
-    found = [value for name, value in request.scope["headers"] if name == b"authorization"]
-    if len(found) > 1:
-        raise Unauthenticated
-    return found[0].decode("latin-1") if found else None
-
-
-CallerDep = Annotated[Caller, Depends(require_caller)]
-OptionalCallerDep = Annotated[Caller | None, Depends(optional_caller)]

@@ -85,6 +85,11 @@ class RateLimiter:
         if self._limits is not None:
             await self._count(self._limits.transactions_per_user, "transaction", str(user_id))
 
+    async def count_transaction_by_key(self, key_id: int) -> None:
+        """Count a movement made under an API key. Raises RateLimited."""
+        if self._limits is not None:
+            await self._count(self._limits.transactions_per_key, "transaction-by-key", str(key_id))
+
     async def _count(self, items: Sequence[RateLimitItem], action: str, whose: str) -> None:
         name = (action, whose)
         share = self._shares.get(name)

@@ -8,6 +8,8 @@ from typing import Annotated
 from fastapi import Depends
 from starlette.requests import Request
 
+from core.api_keys import KeyCheck
+from core.assets import AssetCatalogue
 from core.poster import Poster
 from core.security import AccessTokens, PasswordHasher
 from core.sign_ins import SignInCheck
@@ -41,6 +43,8 @@ class Services:
     hasher: PasswordHasher
     tokens: AccessTokens
     sign_in_check: SignInCheck
+    key_check: KeyCheck
+    assets: AssetCatalogue
     wallets: WalletReader
     metrics: Metrics
     # Set once the process was asked to end.

@@ -62,6 +62,10 @@ class OtlpTraces(Traces):
         """Trace the batches of the sign-in check."""
         return _TracedBatches(self._tracer, "check sign-ins", UNOBSERVED)
 
+    def around_key_checks(self) -> BatchObserver:
+        """Trace the batches of the check of API keys."""
+        return _TracedBatches(self._tracer, "check API keys", UNOBSERVED)
+
     def follow(self, database: Database) -> None:
         """Trace the statements and commits of both engines, and those that no engine tells of."""
         database.around_lean = _Statements(self._tracer, database.dialect_name).around

@@ -23,6 +23,10 @@ class Traces:
         """Return an observer that traces the batches of the sign-in check."""
         return UNOBSERVED
 
+    def around_key_checks(self) -> BatchObserver:
+        """Return an observer that traces the batches of the check of API keys."""
+        return UNOBSERVED
+
     def follow(self, database: Database) -> None:
         """Trace the statements of a database, where they belong to something that is traced."""
 

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel
 
 from config import Settings
+from core.api_keys import MadeKey
 from core.commands import (
     Attempt,
     Command,
@@ -35,6 +36,7 @@ from core.wallets import WalletReader
 from db.models import User
 from db.session import Database
 from operations.database import NOT_READY_EXIT_CODE, DatabaseNotReadyError, open_database
+from operations.demo_credits import give_credits, how_to_use_credits, make_demo_key
 from operations.logs import configure_logs
 from schemas.problem import problem_body
 from schemas.transactions import MovementOut, TransferOut
@@ -106,7 +108,7 @@ def seed(settings: Settings) -> int:
         return 1
     configure_logs(level=settings.log_level, as_json=False)
     try:
-        made = asyncio.run(_seed(settings))
+        made, key = asyncio.run(_seed(settings))
     except SeedRefusedError as error:
         print(error, file=sys.stderr)
         return 1
@@ -118,11 +120,12 @@ def seed(settings: Settings) -> int:
         return 1
     print(f"Made: {made}." if made else "Everything was there already; nothing was changed.")
     print(_how_to_sign_in())
+    print(how_to_use_credits(key, SERVICE_URL))
     return 0
 
 
-async def _seed(settings: Settings) -> str:
-    """Make what is missing; return what that was, nothing if it was nothing."""
+async def _seed(settings: Settings) -> tuple[str, MadeKey | None]:
+    """Make what is missing; return what that was, nothing if it was nothing, and a new key."""
     async with open_database(settings) as database:
         poster = Poster(database, PosterLimits())
         try:
@@ -130,10 +133,13 @@ async def _seed(settings: Settings) -> str:
             people = await demo.make_people()
             wallets = await demo.open_wallets()
             steps = await demo.make_history()
+            given = await give_credits(database, poster)
         finally:
             await poster.stop()
-    counted = {"people": people, "wallets": wallets, "transactions": steps}
-    return ", ".join(f"{count} {name}" for name, count in counted.items() if count)
+        key = await make_demo_key(database, prefix=settings.api_key_prefix)
+    made = {"people": people, "wallets": wallets, "transactions": steps, "holdings": given}
+    counted = [f"{count} {name}" for name, count in made.items() if count]
+    return ", ".join(counted + (["a service key"] if key else [])), key
 
 
 class Demo:

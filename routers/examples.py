@@ -16,7 +16,11 @@ Node = Mapping[str, Any]
 
 _JSON: Final = "application/json"
 _FORM: Final = "application/x-www-form-urlencoded"
-_BEARER: Final = '-H "Authorization: Bearer $TOKEN"'
+# How each way in is written, the token and the key left to the shell.
+_WAYS_IN: Final[Node] = {
+    "person": '-H "Authorization: Bearer $TOKEN"',
+    "service": '-H "X-API-Key: $KEY"',
+}
 _TIME: Final = "2026-01-31T12:00:00.000000Z"
 
 # By the field's name, for schemas that show no example.
@@ -24,6 +28,7 @@ _BY_NAME: Final[Node] = {
     "access_token": "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9…",
     "currency": "NGN",
     "expires_in": 1800,
+    "failure_code": None,
     "first_name": "Jane",
     "last_name": "Doe",
     "limit": 10,
@@ -111,14 +116,14 @@ class _Maker:
         )
 
     def _command(self, method: str, path: str, operation: Node, sent: Any) -> str:
-        """Write the call for curl; `$API` and `$TOKEN` are left to the shell."""
+        """Write the call for curl; `$API`, `$TOKEN` and `$KEY` are left to the shell."""
         content = operation.get("requestBody", {}).get("content", {})
         # curl's own choice is GET, and POST where there is data.
         chosen = "POST" if content else "GET"
         start = "curl" if method == chosen else f"curl -X {method}"
         parts = [f'{start} "$API{self._address(path, operation)}"']
-        if any(operation.get("security", ())):
-            parts.append(_BEARER)
+        ways = [name for way in operation.get("security", ()) for name in way]
+        parts += [_WAYS_IN[name] for name in ways[:1]]
         for parameter in self._shown(operation, "header"):
             header = f"{parameter['name']}: {self._parameter(parameter)}"
             parts.append(f"-H {shlex.quote(header)}")

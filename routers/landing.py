@@ -13,12 +13,13 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from dependencies.caller import PUBLIC
 from dependencies.services import ServicesDep
 from routers.examples import read_sections
 from routers.hashed_files import HashedFiles
 from routers.route import WalletRoute
 
-router = APIRouter(route_class=WalletRoute, tags=["Service"])
+router = APIRouter(route_class=WalletRoute, dependencies=[Depends(PUBLIC)], tags=["Service"])
 
 STATIC_PATH: Final = "/static"
 TEMPLATES: Final = Path(__file__).parent.parent / "templates"

@@ -8,16 +8,17 @@ import asyncio
 from typing import Final
 
 import structlog
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from core import outbox
+from dependencies.caller import PUBLIC
 from dependencies.services import Services, ServicesDep
 from routers.route import WalletRoute
 
 log = structlog.get_logger(__name__)
 
-router = APIRouter(route_class=WalletRoute)
+router = APIRouter(route_class=WalletRoute, dependencies=[Depends(PUBLIC)])
 
 # A scrape gives up after ten seconds, and should tell of a database that hangs before that.
 DATABASE_SECONDS: Final = 2

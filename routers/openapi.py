@@ -5,7 +5,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from routers.route import SECURITY_SCHEME
+from routers.route import PERSON_SCHEME, SERVICE_SCHEME
 from schemas.problem import Problem
 from schemas.strict import MAX_ID
 
@@ -29,6 +29,7 @@ SECTIONS: Final = {
     "Transactions": "Moving money, and what has moved.",
     "Accounts": "Further accounts: opening and closing them, their balances and their ledger.",
     "Transfers": "Moving money between accounts, by their numbers.",
+    "Credits": "Credits of a closed loop, for services with a key.",
     "Service": "Is it alive, is it ready, and where is its documentation.",
 }
 
@@ -58,13 +59,20 @@ def _build(app: FastAPI) -> dict[str, Any]:
     schemas |= problem.pop("$defs", {})
     schemas["Problem"] = problem
     components["securitySchemes"] = {
-        SECURITY_SCHEME: {
+        PERSON_SCHEME: {
             "type": "oauth2",
             "description": "Your email as the username, and your password.",
             "flows": {
                 "password": {"tokenUrl": "/token", "refreshUrl": "/token/refresh", "scopes": {}}
             },
-        }
+        },
+        SERVICE_SCHEME: {
+            "type": "apiKey",
+            "in": "header",
+            "name": "x-api-key",
+            "description": "A service's key with the permission that the call names; an operator "
+            "makes one with `./wallet keys create`.",
+        },
     }
     _restore_integers(document)
     return document

@@ -9,7 +9,13 @@ from core import sign_ins
 from core.errors import EmailTaken, InvalidCredentials, InvalidRefreshToken, UserNotFound
 from core.people import NewPerson, get_person
 from core.people import sign_up as store_person
-from dependencies.caller import CallerDep, OptionalCallerDep, limit_sign_ins, limit_signups
+from dependencies.caller import (
+    PUBLIC,
+    CallerDep,
+    OptionalCallerDep,
+    limit_sign_ins,
+    limit_signups,
+)
 from dependencies.services import Services, ServicesDep
 from routers.refusals import refusals
 from routers.route import WalletRoute
@@ -22,7 +28,7 @@ router = APIRouter(route_class=WalletRoute, tags=["People"])
     "/signup",
     status_code=201,
     responses=refusals(EmailTaken),
-    dependencies=[Depends(limit_signups)],
+    dependencies=[Depends(PUBLIC), Depends(limit_signups)],
 )
 async def sign_up(services: ServicesDep, body: SignUp) -> Person:
     """Sign up with a name, an email address and a password."""
@@ -38,7 +44,7 @@ async def sign_up(services: ServicesDep, body: SignUp) -> Person:
 @router.post(
     "/token",
     responses=refusals(InvalidCredentials),
-    dependencies=[Depends(limit_sign_ins)],
+    dependencies=[Depends(PUBLIC), Depends(limit_sign_ins)],
 )
 async def sign_in(services: ServicesDep, form: Annotated[SignInForm, Form()]) -> Tokens:
     """Sign in with email and password, sent as a form; use the access token as Bearer."""
@@ -56,7 +62,7 @@ async def sign_in(services: ServicesDep, form: Annotated[SignInForm, Form()]) ->
 @router.post(
     "/token/refresh",
     responses=refusals(InvalidRefreshToken),
-    dependencies=[Depends(limit_sign_ins)],
+    dependencies=[Depends(PUBLIC), Depends(limit_sign_ins)],
 )
 async def refresh(services: ServicesDep, body: RefreshIn) -> Tokens:
     """Use a refresh token up and get new tokens. One that is used twice ends the sign-in."""

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from core.errors import InternalError, Unavailable, WalletError
 from db.faults import Fault, classify
 from dependencies.attempts import required_key
-from dependencies.caller import optional_caller
+from dependencies.caller import Admission
 from middleware.idempotency import IdempotencyMiddleware
 from routers.plan import Plan
 from routers.refusals import Responses, merged, refusals
@@ -28,7 +28,8 @@ from schemas.problem import problem_response
 
 log = structlog.get_logger(__name__)
 
-SECURITY_SCHEME: Final = "person"
+PERSON_SCHEME: Final = "person"
+SERVICE_SCHEME: Final = "service"
 
 _KEY_HEADER: Final[dict[str, Any]] = {
     "name": "X-Idempotency-Key",
@@ -50,9 +51,14 @@ class WalletRoute(APIRoute):
         self._adapter: TypeAdapter[Any] = TypeAdapter(self.response_model)
         self._success_status = self.status_code or 200
         self._inner_app: ASGIApp = self._answer
-        if self._plan.key:
+        if self._plan.is_cached:
             self._inner_app = IdempotencyMiddleware(self._answer)
         self.app = self._serve
+
+    @property
+    def admission(self) -> Admission:
+        """Whom the route is for."""
+        return self._plan.admission
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit the request, let it act, and turn whatever is raised into a problem."""
@@ -93,12 +99,21 @@ def _openapi_extra(plan: Plan, route: str) -> dict[str, Any]:
     that the key was used for another request.
     """
     extra: dict[str, Any] = {}
-    if plan.caller:
-        anonymous: list[dict[str, list[str]]] = [{}] if plan.caller is optional_caller else []
-        extra["security"] = [*anonymous, {SECURITY_SCHEME: []}]
+    if plan.admission.asks:
+        extra["security"] = _security(plan.admission)
     if plan.key:
         header = {**_KEY_HEADER, "required": plan.key is required_key}
         if header["required"]:
             header["example"] = str(uuid5(NAMESPACE_URL, route))
         extra["parameters"] = [header]
     return extra
+
+
+def _security(admission: Admission) -> list[dict[str, list[str]]]:
+    """Say which of the ways in a route takes; a key's permission stands where scopes would."""
+    ways: list[dict[str, list[str]]] = [{}] if admission.nobody else []
+    if admission.person:
+        ways.append({PERSON_SCHEME: []})
+    if admission.permission is not None:
+        ways.append({SERVICE_SCHEME: [admission.permission]})
+    return ways

@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
 from pydantic import BaseModel, Field
 from starlette.requests import Request
@@ -14,10 +14,11 @@ from starlette.staticfiles import StaticFiles
 
 from core.outbox import oldest_open
 from db.schema import SchemaOutdated, check_schema
+from dependencies.caller import PUBLIC
 from dependencies.services import Services, ServicesDep
 from routers.route import WalletRoute
 
-router = APIRouter(route_class=WalletRoute, tags=["Service"])
+router = APIRouter(route_class=WalletRoute, dependencies=[Depends(PUBLIC)], tags=["Service"])
 
 ASSETS_PATH = "/assets"
 # ReDoc's bundle shows a picture from its maker's site, and either bundle may do so in its next

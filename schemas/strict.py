@@ -26,6 +26,7 @@ from core.money import (
     MAX_MINOR,
     Money,
     canonical_amount,
+    canonical_decimal,
     parse_currency,
     parse_minor,
 )
@@ -76,6 +77,17 @@ def _currency(value: str) -> str:
         return parse_currency(value)
     except InvalidCurrency as error:
         raise PydanticCustomError("currency", "{why}", {"why": error.detail}) from None
+
+
+def _credit_amount(value: str) -> str:
+    """Return the canonical form of an amount above zero; its asset is not known here."""
+    try:
+        canonical = canonical_decimal(value)
+    except InvalidAmount as error:
+        raise PydanticCustomError("amount", "{why}", {"why": error.detail}) from None
+    if canonical == "0":
+        raise PydanticCustomError("amount", "must be greater than 0")
+    return canonical
 
 
 def visible(value: str) -> str:
@@ -200,6 +212,23 @@ AccountNumberText = Annotated[
     ),
 ]
 PublicId = Annotated[UUID, BeforeValidator(_uuid)]
+CreditAmountIn = Annotated[
+    str,
+    BeforeValidator(_amount_text),
+    AfterValidator(_credit_amount),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "number", "exclusiveMinimum": 0, "maximum": MAX_MINOR},
+                {"type": "string", "pattern": rf"^(?!0(\.0+)?$){_DECIMAL_PATTERN}"},
+            ],
+            "description": "A number or a decimal string without exponent; at most as many "
+            f"decimals as the asset's scale, and at most {MAX_MINOR} minor units. Greater than 0.",
+            "examples": [20],
+        }
+    ),
+]
+
 Id = Annotated[int, Field(ge=1, le=MAX_ID, examples=[2])]
 AsWholeNumber: Final = BeforeValidator(_whole_number)
 QueryTime = Annotated[AwareDatetime, BeforeValidator(_time_text), AfterValidator(_in_utc)]

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import pytest
 
 from cli import app as cli
-from tests.conftest import migrate, sqlite_url
+from tests.conftest import SECRET_KEY, migrate, sqlite_url
 from tests.processes import ApiProcess
 from tests.races import api_processes
 
@@ -35,8 +35,14 @@ COMMAND_ROW = re.compile(r"^\| `\./wallet ([a-z]+)", re.MULTILINE)
 VOLATILE = {"wallet_number", "account_number", "from_account", "to_account", "transfer_id"}
 VOLATILE |= {"created_at", "date", "at", "request_id"}
 NEXT_BLOCK = "--- next block ---"
-STATUSES = [201, 201, 200, 200, 201, 201, 200, 200, 200, 200, 200, 200, 402]
-STATUSES += [201, 200, 201, 200, 200, 200]
+# The sections whose commands are run, and the statuses they get.
+STATUSES = {
+    "A five-minute tour": [
+        *(201, 201, 200, 200, 201, 201, 200, 200, 200, 200, 200, 200, 402),
+        *(201, 200, 201, 200, 200, 200),
+    ],
+    "Credits": [200, 201, 201, 201, 201, 200, 200],
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +62,10 @@ async def api(redis_url: str, tmp_path: Path) -> AsyncIterator[ApiProcess]:
         yield process
 
 
-@pytest.mark.skipif(shutil.which("curl") is None, reason="the tour needs curl")
-def test_the_tour_runs_as_printed(api: ApiProcess, tmp_path: Path) -> None:
-    steps = tour()
+@pytest.mark.skipif(shutil.which("curl") is None, reason="the commands need curl")
+@pytest.mark.parametrize("section", STATUSES)
+def test_the_commands_run_as_printed(api: ApiProcess, tmp_path: Path, section: str) -> None:
+    steps = steps_of(section)
     script = f"\necho '{NEXT_BLOCK}'\n".join(step.commands for step in steps)
     assert TOUR_URL in script
     statuses = tmp_path / "statuses"
@@ -66,7 +73,12 @@ def test_the_tour_runs_as_printed(api: ApiProcess, tmp_path: Path) -> None:
     result = subprocess.run(
         # Each command must succeed, and none may use a name that no block has set.
         ["/bin/sh", "-eu", "-c", script.replace(TOUR_URL, api.url)],
-        env={**os.environ, "PATH": f"{programs(tmp_path, statuses)}:{os.environ['PATH']}"},
+        env={
+            **os.environ,
+            "PATH": f"{programs(tmp_path, statuses)}:{os.environ['PATH']}",
+            "DATABASE_URL": sqlite_url(tmp_path),
+            "SECRET_KEY": SECRET_KEY,
+        },
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -74,14 +86,14 @@ def test_the_tour_runs_as_printed(api: ApiProcess, tmp_path: Path) -> None:
     )
 
     assert result.returncode == 0, result.stderr
-    assert [int(line) for line in statuses.read_text().split()] == STATUSES, result.stdout
+    assert [int(line) for line in statuses.read_text().split()] == STATUSES[section], result.stdout
     for step, printed in zip(steps, result.stdout.split(f"{NEXT_BLOCK}\n"), strict=True):
         assert_printed(printed, step.printed)
 
 
-def tour() -> list[Step]:
-    """Return the blocks of the tour, each with the answer that stands below it."""
-    start = README.index("\n## A five-minute tour")
+def steps_of(section: str) -> list[Step]:
+    """Return the blocks of a section, each with the answer that stands below it."""
+    start = README.index(f"\n## {section}\n")
     steps: list[Step] = []
     for language, text in FENCE.findall(README[start : README.index("\n## ", start + 1)]):
         if language == "sh":
@@ -92,7 +104,10 @@ def tour() -> list[Step]:
 
 
 def programs(folder: Path, statuses: Path) -> Path:
-    """Make the two programs of the tour: curl, which notes each status, and our own Python."""
+    """Make the programs of the commands: curl, which notes each status, our Python, our launcher.
+
+    The last stands in `folder`, where the commands are run.
+    """
     found = folder / "bin"
     found.mkdir()
     note = "'\\n%{stderr}%{http_code}\\n'"
@@ -100,10 +115,12 @@ def programs(folder: Path, statuses: Path) -> Path:
         # What is written at the end replaces the tour's own line feed.
         "curl": f'exec {shutil.which("curl")} "$@" -w {note} 2>>"{statuses}"',
         "python3": f'exec "{sys.executable}" "$@"',
+        "wallet": f'exec "{sys.executable}" "{ROOT / "cli.py"}" "$@"',
     }
     for name, text in texts.items():
         (found / name).write_text(f"#!/bin/sh\n{text}\n", encoding="utf-8")
         (found / name).chmod(0o755)
+    (found / "wallet").rename(folder / "wallet")
     return found
 
 

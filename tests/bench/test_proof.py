@@ -38,7 +38,7 @@ def test_whatever_is_not_a_200_makes_a_run_wrong() -> None:
 
     said = disproof(report, written=10, each_writes=True)
 
-    assert said == "Not every answer was a 200: 2 503, 1 timeout."
+    assert said == "Not every answer was a success: 2 503, 1 timeout."
 
 
 def test_a_run_without_answers_is_wrong() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.credits import top_ups
 from bench.people import Person
 from bench.traffic import DECK_SIZE, END_MARK, KEY_MARK, Deck, Pattern, reading, transfers
 
@@ -45,6 +46,20 @@ def test_who_is_paid() -> None:
     [(first, most), (second, fewer)] = paid[Pattern.ZIPF].most_common(2)
     assert (first, second) == (1001, 1002)
     assert 1.8 < most / fewer < 2.6
+
+
+def test_top_ups_are_of_everybody_and_each_has_a_key() -> None:
+    users = [f"user-{number}" for number in range(50)]
+    deck = top_ups(users, "sk_test_1_secret", random.Random(1))
+
+    assert len(deck.requests) == DECK_SIZE
+    for request in deck.requests:
+        head, _, body = request.partition(b"\r\n\r\n")
+        assert f"Content-Length: {len(body)}".encode() in head
+        assert b"X-API-Key: sk_test_1_secret\r\n" in head
+        assert request.count(KEY_MARK) == 1
+    paths = {request.split(b" ", 2)[1].decode() for request in deck.requests}
+    assert paths == {f"/api/v1/wallets/users/{user}/top-up" for user in users}
 
 
 def test_each_sending_has_a_key_of_its_own() -> None:

@@ -313,8 +313,8 @@ async def test_the_hundredth_account_waits_for_a_rival(
     opening = OpenAccount(user_id=jane.id, currency="USD")
     await ask(database, *[opening] * 98)
 
-    async with database.transaction() as session:
-        await ledger.post(session, [attempt(opening)])
+    async with database.lean_transaction() as connection:
+        await ledger.post(connection, [attempt(opening)])
         second = asyncio.create_task(ask(elsewhere, opening))
         # Long enough for whoever does not wait to have counted.
         await asyncio.sleep(0.3)

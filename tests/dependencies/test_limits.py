@@ -30,6 +30,7 @@ def limiter(redis: GuardedRedis, redis_url: str, limit: str, installation: str) 
         sign_in_per_ip=one,
         sign_in_per_account=one,
         transactions_per_user=parse_limits(limit),
+        transactions_per_key=one,
     )
     return RateLimiter(limits, redis, redis_url=redis_url, installation_id=installation)
 
@@ -95,6 +96,17 @@ async def test_a_share_is_not_kept_beyond_its_window(redis: GuardedRedis, redis_
     await often.count_transaction(1)
 
     assert await scripts_run(redis) - before == 1
+
+
+async def test_a_key_is_counted_by_itself(redis: GuardedRedis, redis_url: str) -> None:
+    counting_both = limiter(redis, redis_url, "1/minute", uuid4().hex)
+    await counting_both.count_transaction(7)
+
+    await counting_both.count_transaction_by_key(7)
+    await counting_both.count_transaction_by_key(8)
+
+    with pytest.raises(RateLimited):
+        await counting_both.count_transaction_by_key(7)
 
 
 async def scripts_run(redis: GuardedRedis) -> int:

@@ -6,6 +6,10 @@ from tests.planted.bug import Bug
 
 _PEOPLE = "tests/routers/test_people.py"
 _SECURITY = "tests/core/test_security.py"
+_KEYS = "tests/core/test_api_keys.py"
+_WAYS_IN = "tests/routers/test_ways_in.py"
+_ACCESS = "tests/routers/test_access.py"
+_CREDITS = "tests/routers/test_credits.py"
 _BODIES = "tests/routers/test_bad_input.py::test_bodies"
 _DIRECT = "tests/routers/test_wallets.py::test_production_makes_no_money_unless_told_to"
 
@@ -114,5 +118,93 @@ BUGS: Final = (
         new="if body.opening.minor < 0 and not services.settings.direct_funding_allowed:",
         breaks="The same, by opening a wallet.",
         tests=(_DIRECT,),
+    ),
+    Bug(
+        name="any_secret_opens",
+        file="core/api_keys.py",
+        old="if not hmac.compare_digest(known, _sha256(match[3])) or row is None:",
+        new="if row is None:",
+        breaks="Whoever knows a key's id, which is no secret, comes in with it.",
+        tests=(f"{_KEYS}::test_whatever_differs_from_the_key_is_not_one",),
+    ),
+    Bug(
+        name="revoked_keys_open",
+        file="core/api_keys.py",
+        old="        if row.revoked_at is not None:\n            raise ApiKeyRevoked\n",
+        new="",
+        breaks="A key that leaked cannot be taken back.",
+        tests=(f"{_KEYS}::test_revoking_is_effective_at_once_and_for_good",),
+    ),
+    Bug(
+        name="expired_keys_open",
+        file="core/api_keys.py",
+        old="        if _is_over(row):\n            raise ApiKeyExpired\n",
+        new="",
+        breaks="A key lasts for ever.",
+        tests=(f"{_KEYS}::test_a_key_ends_when_its_time_is_over",),
+    ),
+    Bug(
+        name="keys_of_tests_open_production",
+        file="core/api_keys.py",
+        old="if match is None or match[1] != self._prefix:",
+        new="if match is None:",
+        breaks="A key that was made to try things out opens production.",
+        tests=(f"{_KEYS}::test_whatever_differs_from_the_key_is_not_one",),
+    ),
+    Bug(
+        name="keys_open_what_is_for_people",
+        file="dependencies/caller.py",
+        old="return self.permission in caller.holder.permissions",
+        new="return True",
+        breaks="A service's key moves people's money.",
+        tests=(f"{_WAYS_IN}::test_a_service",),
+    ),
+    Bug(
+        name="a_token_beside_a_key_is_ignored",
+        file="dependencies/caller.py",
+        old="        if tokens and keys:\n            raise TwoCredentials\n",
+        new="",
+        breaks="A request acts for another than its sender believes.",
+        tests=(f"{_WAYS_IN}::test_both_at_once",),
+    ),
+    Bug(
+        name="tokens_open_what_is_for_services",
+        file="dependencies/caller.py",
+        old="            return self.person\n",
+        new="            return True\n",
+        breaks="Everybody who signs up can give themselves credits.",
+        tests=(f"{_ACCESS}::test_people",),
+    ),
+    Bug(
+        name="everybodys_credits_are_shown",
+        file="core/credits.py",
+        old="accounts = select(wallets.id).where(wallets.holder_id == holder_id)",
+        new="accounts = select(wallets.id).where(wallets.holder_id.is_not(None))",
+        breaks="A user's ledger lists what others were given, and does not add up.",
+        tests=(f"{_CREDITS}::test_signed_entries_add_up_to_each_balance",),
+    ),
+    Bug(
+        name="spent_credits_have_no_sign",
+        file="core/credits.py",
+        old='sign = 1 if row.entry_type == "CREDIT" else -1',
+        new="sign = 1",
+        breaks="The entries do not add up to the balance.",
+        tests=(f"{_CREDITS}::test_signed_entries_add_up_to_each_balance",),
+    ),
+    Bug(
+        name="any_user_id_passes",
+        file="schemas/credits.py",
+        old="if not 1 <= len(value) <= USER_ID_CHARACTERS_LIMIT or not _VISIBLE.issuperset(value):",
+        new="if not 1 <= len(value) <= USER_ID_CHARACTERS_LIMIT:",
+        breaks="Two users look the same in every log, and NUL fails the database.",
+        tests=("tests/routers/test_bad_credits.py::test_names",),
+    ),
+    Bug(
+        name="credits_may_be_nothing",
+        file="schemas/strict.py",
+        old='if canonical == "0":',
+        new='if canonical == "":',
+        breaks="A movement of nothing reaches the ledger, which has no row for it.",
+        tests=("tests/routers/test_bad_credits.py::test_amounts",),
     ),
 )

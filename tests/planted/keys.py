@@ -8,6 +8,9 @@ _KEYS = "tests/middleware/test_idempotency.py"
 _ONE_REQUEST = f"{_KEYS}::test_a_key_stands_for_one_request"
 _OTHER_PERSON = f"{_KEYS}::test_another_persons_same_key_is_unrelated"
 _REMEMBERED = f"{_KEYS}::test_refusals_inside_the_transaction_are_remembered"
+_CREDITS = "tests/routers/test_credits.py"
+_PRESENT_BALANCE = f"{_CREDITS}::test_the_same_key_is_the_same_transaction_with_the_present_balance"
+_OTHER_CREDITS = f"{_CREDITS}::test_the_same_key_for_something_else_is_refused"
 _WITHOUT_REDIS = f"{_KEYS}::test_without_redis_the_database_gives_it"
 
 BUGS: Final = (
@@ -147,5 +150,45 @@ BUGS: Final = (
         new="if found == 'none' then redis.call('DEL', name) end",
         breaks="After a failure the retry is told for ten seconds that the first is in flight.",
         tests=(f"{_KEYS}::test_a_second_waits_for_the_first_and_then_says_so",),
+    ),
+    Bug(
+        name="replayed_credits_tell_the_old_balance",
+        file="dependencies/attempts.py",
+        old="if renew is not None and answer.replayed and answer.status == status:",
+        new="if renew is not None and not answer.replayed and answer.status == status:",
+        breaks="Whoever repeats a request believes in a balance that is long spent.",
+        tests=(_PRESENT_BALANCE,),
+    ),
+    Bug(
+        name="credits_are_answered_by_redis",
+        file="routers/plan.py",
+        old="return self.key in (required_key, optional_key)",
+        new="return self.key is not None",
+        breaks="The same, as long as Redis keeps the answer.",
+        tests=(_PRESENT_BALANCE,),
+    ),
+    Bug(
+        name="key_in_the_body_is_ignored",
+        file="dependencies/attempts.py",
+        old="in_header if in_header is not None else in_body)",
+        new="in_header)",
+        breaks="A request that is repeated under its key gives the credits again.",
+        tests=(_PRESENT_BALANCE,),
+    ),
+    Bug(
+        name="keys_that_differ_are_taken",
+        file="dependencies/attempts.py",
+        old="if in_header is not None and in_body is not None and in_header != in_body:",
+        new="if in_header is not None and in_body is not None and not in_header:",
+        breaks="Which of two keys counts is anybody's guess, and the other one gives again.",
+        tests=(f"{_CREDITS}::test_the_key_may_come_either_way_and_in_both_if_they_agree",),
+    ),
+    Bug(
+        name="path_is_not_in_the_fingerprint",
+        file="routers/plan.py",
+        old="ids = [arguments[name] for name in self._in_path]",
+        new="ids: list[Any] = []",
+        breaks="A key that gave one user credits is taken to have given them to another.",
+        tests=(_OTHER_CREDITS,),
     ),
 )

@@ -3,7 +3,7 @@
 The requests are generated from it, and a route without a row fails the tests.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
@@ -13,10 +13,13 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.routing import Mount, Route
 
+from db.session import Database
 from main import create_app
+from routers import credits as credits_routes
 from routers.landing import static_files
 from tests.conftest import settings_for
 from tests.people import PASSWORD, People, Person, sign_in
+from tests.services import open_service, somebody
 from tests.tokens import claims_of, forged_headers, signed
 
 pytestmark = pytest.mark.promise("errors-status")
@@ -24,7 +27,10 @@ pytestmark = pytest.mark.promise("errors-status")
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """An owner with a wallet and a transaction, and another person who has a part in neither."""
+    """An owner with a wallet and a transaction, and another person who has a part in neither.
+
+    `user` is the name of somebody with credits.
+    """
 
     owner: Person
     another: Person
@@ -32,6 +38,7 @@ class Scene:
     # An account of the owner's beside their wallet, and a transfer into it.
     account_number: str
     transfer_id: str
+    user: str
 
 
 Details = Callable[[Scene], Mapping[str, Any]]
@@ -42,7 +49,8 @@ class Row:
     """A route, what is sent to it, and the status each caller gets.
 
     `forged` is for whoever sends a token that is not (any longer) valid: 401 wherever a token is
-    looked at. `details` are more arguments of the request.
+    looked at. `service` is for whoever sends a valid key with permission `credits`. `details` are
+    more arguments of the request.
     """
 
     route: str
@@ -50,6 +58,7 @@ class Row:
     forged: int
     owner: int
     another: int
+    service: int
     path: str = ""
     details: Details = field(default=lambda _scene: {})
 
@@ -85,15 +94,31 @@ def _signing_in(scene: Scene) -> Mapping[str, Any]:
 
 
 def _private(route: str, owner: int, another: int, details: Details | None = None) -> Row:
-    """A route that asks who calls."""
-    return Row(route, 401, 401, owner, another, details=details or (lambda _scene: {}))
+    """A route that asks which person calls."""
+    return Row(route, 401, 401, owner, another, 403, details=details or (lambda _scene: {}))
+
+
+def _for_services(route: str, status: int, details: Details | None = None) -> Row:
+    """A route that asks for a key."""
+    sent = details or (lambda _scene: {})
+    return Row(route, 401, 401, 403, 403, status, details=sent)
+
+
+def _credits(_scene: Scene) -> Mapping[str, Any]:
+    return {"json": {"amount": 1, "asset_type_id": 1}}
+
+
+def _of_gold(_scene: Scene) -> Mapping[str, Any]:
+    return {"params": {"asset_type_id": 1}}
 
 
 def _open(route: str, status: int, details: Details | None = None, path: str = "") -> Row:
-    """A route that does not look at tokens, so that a wrong one does no harm."""
+    """A route that looks at neither token nor key, so that a wrong one does no harm."""
     sent = details or (lambda _scene: {})
-    return Row(route, status, status, status, status, path=path, details=sent)
+    return Row(route, status, status, status, status, status, path=path, details=sent)
 
+
+OF_USER = f"/api/v1{credits_routes.OF_USER}"
 
 TABLE = (
     # Movements: each caller moves their own money.
@@ -119,12 +144,19 @@ TABLE = (
     _private("GET /transfers/{transfer_id}", 200, 404),
     _private("GET /users/me", 200, 200),
     # Needs no token, but one that is sent must be right.
-    Row("GET /users/{user_id}", nobody=200, forged=401, owner=200, another=200),
+    Row("GET /users/{user_id}", nobody=200, forged=401, owner=200, another=200, service=403),
     _open("POST /signup", 201, _signing_up),
     _open("POST /token", 200, _signing_in),
     # A refresh token speaks for itself; this one is nobody's.
     _open("POST /token/refresh", 401, lambda _scene: {"json": {"refresh_token": "unknown"}}),
     _private("POST /logout", 204, 204),
+    _for_services("GET /api/v1/assets", 200),
+    _for_services(f"GET {OF_USER}/balance", 200, _of_gold),
+    _for_services(f"POST {OF_USER}/top-up", 201, _credits),
+    _for_services(f"POST {OF_USER}/bonus", 201, _credits),
+    _for_services(f"POST {OF_USER}/spend", 201, _credits),
+    _for_services(f"GET {OF_USER}/transactions", 200),
+    _for_services(f"GET {OF_USER}/ledger", 200),
     _open("GET /", 200),
     _open("GET /livez", 200),
     _open("GET /readyz", 200),
@@ -157,21 +189,8 @@ def test_every_route_has_a_row() -> None:
 
 
 @pytest.fixture(scope="module")
-async def scene(client: httpx.AsyncClient) -> Scene:
-    people = People(client)
-    owner, another = await people.with_wallet(1000), await people.with_wallet(1000)
-    deposit = await owner.deposit(10)
-    number = (await owner.send("POST", "/accounts", {"currency": "NGN"})).json()["account_number"]
-    body = {
-        "from_account": (await owner.get("/wallet")).json()["wallet_number"],
-        "to_account": number,
-        "amount": 1,
-        "currency": "NGN",
-    }
-    transfer = await owner.send("POST", "/transfers", body, key=str(uuid4()))
-    assert transfer.status_code == 201, transfer.text
-    transaction_id = deposit.json()["transaction_id"]
-    return Scene(owner, another, transaction_id, number, transfer.json()["id"])
+async def scene(client: httpx.AsyncClient, database: Database) -> Scene:
+    return await make_scene(client, database)
 
 
 @pytest.mark.parametrize("row", TABLE, ids=str)
@@ -267,18 +286,42 @@ async def test_an_email_is_shown_in_full_to_its_owner_alone(scene: Scene) -> Non
     assert (await owner.client.get(path)).json()["email"] == masked
 
 
-async def send(row: Row, scene: Scene, authorizations: list[str]) -> httpx.Response:
-    """Send a row's request with these Authorization headers."""
+async def make_scene(client: httpx.AsyncClient, database: Database) -> Scene:
+    """Make those whom the table is about."""
+    people, user = People(client), somebody()
+    owner, another = await people.with_wallet(1000), await people.with_wallet(1000)
+    deposit = await owner.deposit(10)
+    number = (await owner.send("POST", "/accounts", {"currency": "NGN"})).json()["account_number"]
+    body = {
+        "from_account": (await owner.get("/wallet")).json()["wallet_number"],
+        "to_account": number,
+        "amount": 1,
+        "currency": "NGN",
+    }
+    transfer = await owner.send("POST", "/transfers", body, key=str(uuid4()))
+    assert transfer.status_code == 201, transfer.text
+    given = await (await open_service(client, database)).move("top-up", user, 10)
+    assert given.status_code == 201, given.text
+    transaction_id = deposit.json()["transaction_id"]
+    return Scene(owner, another, transaction_id, number, transfer.json()["id"], user)
+
+
+async def send(
+    row: Row, scene: Scene, authorizations: Sequence[str], keys: Sequence[str] = ()
+) -> httpx.Response:
+    """Send a row's request with these Authorization headers and API keys."""
     method, _, template = row.route.partition(" ")
     path = (row.path or template).format(
         transaction_id=scene.transaction_id,
         user_id=scene.owner.id,
         account_number=scene.account_number,
         transfer_id=scene.transfer_id,
+        external_user_id=scene.user,
     )
     details = dict(row.details(scene))
     # Latin-1, as HTTP has it: one of the forged tokens is not ASCII.
     headers = [(b"authorization", value.encode("latin-1")) for value in authorizations]
+    headers += [(b"x-api-key", value.encode("latin-1")) for value in keys]
     headers += [
         (name.encode(), value.encode()) for name, value in details.pop("headers", {}).items()
     ]

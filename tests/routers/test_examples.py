@@ -12,13 +12,18 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
+from db.session import Database, DatabaseOptions
 from main import create_app
+from routers import credits as credits_routes
 from routers.examples import Example, read_sections
 from routers.openapi import SECTIONS
+from tests.api_keys import made_key
 from tests.conftest import migrate, serving, settings_for, sqlite_url
 from tests.people import People
 
 pytestmark = pytest.mark.promise("landing-examples")
+
+OF_USER: Final = f"/api/v1{credits_routes.OF_USER}"
 
 # The order in which each works for somebody who has just signed up.
 RUN_ORDER: Final = (
@@ -40,6 +45,13 @@ RUN_ORDER: Final = (
     "GET /transaction/{transaction_id}/ledger",
     "DELETE /wallet",
     "POST /logout",
+    "GET /api/v1/assets",
+    f"POST {OF_USER}/top-up",
+    f"POST {OF_USER}/bonus",
+    f"POST {OF_USER}/spend",
+    f"GET {OF_USER}/balance",
+    f"GET {OF_USER}/transactions",
+    f"GET {OF_USER}/ledger",
 )
 
 
@@ -81,6 +93,7 @@ async def test_the_requests_run_and_are_answered_like_that(
     url = sqlite_url(tmp_path)
     await migrate(url)
     variables = {"$API": "http://wallet.test", "$TOKEN": "", "your refresh token": ""}
+    variables["$KEY"] = await service_key(url)
     async with serving(settings_for(url)) as client:
         for name in RUN_ORDER:
             example = examples[name]
@@ -98,6 +111,14 @@ async def test_the_requests_run_and_are_answered_like_that(
             if "access_token" in answer.json():
                 variables["$TOKEN"] = answer.json()["access_token"]
                 variables["your refresh token"] = answer.json()["refresh_token"]
+
+
+async def service_key(url: str) -> str:
+    database = Database(DatabaseOptions(url=url))
+    try:
+        return (await made_key(database)).text
+    finally:
+        await database.close()
 
 
 async def empty_the_wallet(client: httpx.AsyncClient, token: str) -> None:
