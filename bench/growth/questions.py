@@ -8,9 +8,9 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bench.people import Person
@@ -20,6 +20,8 @@ from db.models import Tables
 from db.session import Database
 
 READERS: Final = 300
+# Looking one up takes long in a long history.
+TIMES: Final = 20
 # A page that everybody has in a ledger of 10,000 entries, and one as an app would ask for.
 SHORT_PAGE: Final = 5
 LONG_PAGE: Final = 50
@@ -48,21 +50,20 @@ class Pages:
         """Everybody's balance."""
         return [Question(person, "/wallet") for person in self._others[:READERS]]
 
+    async def balances_at_of_hot(self) -> list[Question]:
+        """What the hot wallet held at times from all over the ledger."""
+        return [await self._balance_at(self.hot) for _ in range(TIMES)]
+
+    async def balances_at_of_others(self) -> list[Question]:
+        """What everybody else held at such a time."""
+        return [await self._balance_at(person) for person in self._others[:READERS]]
+
     async def ledger_pages(self) -> list[Question]:
         """Both entries of transactions from anywhere in the ledger, asked by their payers."""
         entries = Tables.entries.c
         asked = []
         for person in self._others[:READERS]:
-            count = await self._count(person)
-            place = random.randrange(count)
-            statement = (
-                select(entries.transaction_id)
-                .where(entries.wallet_id == person.wallet_id)
-                .order_by(entries.id)
-                .offset(place)
-                .limit(1)
-            )
-            transaction_id = (await self._connection.execute(statement)).scalar_one()
+            transaction_id = await self._of_any_entry(person, entries.transaction_id)
             asked.append(Question(person, f"/transaction/{transaction_id}/ledger", 2))
         return asked
 
@@ -100,6 +101,28 @@ class Pages:
                 path += f"&cursor={encode_cursor(await self._transaction(person, older))}"
             asked.append(Question(person, path, rows))
         return asked
+
+    async def _balance_at(self, person: Person) -> Question:
+        """Ask for the balance at the time of any of a wallet's entries."""
+        number = select(Tables.wallets.c.wallet_number).where(
+            Tables.wallets.c.id == person.wallet_id
+        )
+        account = (await self._connection.execute(number)).scalar_one()
+        at = await self._of_any_entry(person, Tables.entries.c.created_at)
+        return Question(person, f"/accounts/{account}/balance?at={at:%Y-%m-%dT%H:%M:%S.%fZ}")
+
+    async def _of_any_entry(self, person: Person, column: ColumnElement[Any]) -> Any:
+        """Return a column of one of a wallet's entries, drawn from all of them."""
+        place = random.randrange(await self._count(person))
+        entries = Tables.entries.c
+        statement = (
+            select(column)
+            .where(entries.wallet_id == person.wallet_id)
+            .order_by(entries.id)
+            .offset(place)
+            .limit(1)
+        )
+        return (await self._connection.execute(statement)).scalar_one()
 
     async def _count(self, person: Person) -> int:
         statement = select(func.count()).where(Tables.entries.c.wallet_id == person.wallet_id)
@@ -160,6 +183,16 @@ MEASURES: Final = (
     *sorted(_history(), key=lambda measure: measure.name.rpartition("-")[0]),
     Measure(name="ledger", title="Both entries of a transaction", ask=Pages.ledger_pages),
     Measure(name="balance", title="A person's wallet and balance", ask=Pages.balances),
+    Measure(
+        name="balance-at",
+        title="What an ordinary wallet held at a time",
+        ask=Pages.balances_at_of_others,
+    ),
+    Measure(
+        name="hot-balance-at",
+        title="What the hot wallet held at a time",
+        ask=Pages.balances_at_of_hot,
+    ),
     Measure(
         name="ordinary-deposits",
         title="The one deposit among an ordinary wallet's transfers",

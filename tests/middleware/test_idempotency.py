@@ -1,13 +1,16 @@
 """The same key never acts twice, and its first answer comes back from wherever it is found."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from core.commands import Answer
+from db.lean import LeanConnection
 from db.schema import read_installation_id
 from db.session import Database
 from integrations.redis import GuardedRedis
@@ -248,11 +251,16 @@ async def test_an_answer_that_is_not_durable_is_kept_nowhere(
     person = await people.with_wallet(100)
     key = str(uuid4())
 
-    async def lose(_session: AsyncSession) -> None:
-        raise ConnectionResetError("lost before COMMIT arrived")
+    transaction = Database.lean_transaction
+
+    @asynccontextmanager
+    async def lose(*arguments: Any, **options: Any) -> AsyncIterator[LeanConnection]:
+        async with transaction(*arguments, **options) as connection:
+            yield connection
+            raise ConnectionResetError("lost before COMMIT arrived")
 
     with monkeypatch.context() as patched:
-        patched.setattr(AsyncSession, "commit", lose)
+        patched.setattr(Database, "lean_transaction", lose)
         lost = await person.withdraw(30, key=key)
     again = await person.withdraw(30, key=key)
 
