@@ -17,6 +17,12 @@ STATIC_CHECKS = {
 }
 # Lower than the tests', some of which measure time.
 STATIC_NICENESS = 10
+# Two at a time, each with servers of its own; then, by themselves, those that measure time or treat
+# servers badly.
+TOGETHER = ["-m", "not (faults or alone)", "--numprocesses", "2", "--dist", "loadfile"]
+ALONE = ["-m", "faults or alone"]
+# What pytest says when tests ran, whether or not they passed.
+RAN = {0, 1}
 COUNTED = re.compile(r"(\d+) (passed|failed|errors?|xpassed)")
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -58,7 +64,7 @@ def run(pytest_arguments: Sequence[str]) -> int:
     # Ctrl-C reaches the tests too, and they say how far they came; this only waits for that.
     signal.signal(signal.SIGINT, lambda *_: None)
     running = [StaticCheck(name, command) for name, command in STATIC_CHECKS.items()]
-    exit_code, closing_line = run_pytest(pytest_arguments)
+    exit_code, passed, failed = run_tests(pytest_arguments)
     results = [check.result() for check in running]
     for result in results:
         if result.exit_code != 0:
@@ -67,13 +73,28 @@ def run(pytest_arguments: Sequence[str]) -> int:
     for result in results:
         print(f"{result.name:<8} {'passed' if result.exit_code == 0 else 'FAILED'}")
     print(f"{'tests':<8} {'passed' if exit_code == 0 else f'FAILED (exit code {exit_code})'}")
-    passed, failed = count(closing_line)
     # A run that was interrupted or collected nothing has failed even though no test has.
     failed = max(failed, 1) if exit_code != 0 else failed
     static_failures = sum(result.exit_code != 0 for result in results)
     failed += static_failures
     print(f"{passed + len(results) - static_failures} passed, {failed} failed", flush=True)
     return 1 if failed else 0
+
+
+def run_tests(arguments: Sequence[str]) -> tuple[int, int, int]:
+    """Runs the tests that are asked for, or all of them in two parts.
+
+    Returns pytest's exit code, and how many passed and failed.
+    """
+    passed = failed = exit_code = 0
+    for part in [arguments] if arguments else [TOGETHER, ALONE]:
+        ended_with, closing_line = run_pytest(part)
+        counts = count(closing_line)
+        passed, failed = passed + counts[0], failed + counts[1]
+        exit_code = exit_code or ended_with
+        if ended_with not in RAN:
+            break
+    return exit_code, passed, failed
 
 
 def run_pytest(arguments: Sequence[str]) -> tuple[int, str]:

@@ -4,6 +4,8 @@ import statistics
 from pathlib import Path
 from uuid import uuid4
 
+import pytest
+
 from bench.load import drive
 from bench.yardsticks import NO_OP_PATH
 from tests.people import People
@@ -16,6 +18,7 @@ from tests.races import clients_of, environment_for
 MOST_TIMES_AS_SLOW = 1.5
 
 
+@pytest.mark.alone
 async def test_doing_nothing_through_every_layer(
     database_url: str, redis_url: str, tmp_path: Path
 ) -> None:

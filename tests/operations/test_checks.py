@@ -40,8 +40,36 @@ def test_the_last_line_and_the_exit_code_say_whether_all_is_well(
     monkeypatch.setattr(checks, "STATIC_CHECKS", {"lint": [module]})
     monkeypatch.setattr(checks, "run_pytest", lambda _arguments: (exit_code, closing_line))
 
-    assert checks.run([]) == (0 if last_line.endswith("0 failed") else 1)
+    assert checks.run(["tests/some.py"]) == (0 if last_line.endswith("0 failed") else 1)
 
     output = capsys.readouterr().out.splitlines()
     assert output[-1] == last_line
     assert any("no_such_module" in line for line in output) is failing_check
+
+
+@pytest.mark.parametrize(
+    ("exit_codes", "last_line"),
+    [
+        ((0, 0), "7 passed, 0 failed"),
+        ((1, 0), "7 passed, 1 failed"),
+        ((2, 0), "4 passed, 1 failed"),
+    ],
+)
+def test_both_parts_of_all_tests_count_unless_the_first_was_stopped(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    exit_codes: tuple[int, int],
+    last_line: str,
+) -> None:
+    ends = dict(zip(("together", "alone"), exit_codes, strict=True))
+    monkeypatch.setattr(checks, "STATIC_CHECKS", {"lint": ["this"]})
+
+    def run_pytest(arguments: list[str]) -> tuple[int, str]:
+        if arguments == checks.TOGETHER:
+            return ends["together"], "3 passed in 1s"
+        return ends["alone"], "3 passed in 1s"
+
+    monkeypatch.setattr(checks, "run_pytest", run_pytest)
+
+    assert checks.run([]) == (0 if last_line.endswith("0 failed") else 1)
+    assert capsys.readouterr().out.splitlines()[-1] == last_line

@@ -95,6 +95,7 @@ async def test_unknown_email_and_wrong_password_are_told_alike(people: People) -
 
 
 @pytest.mark.promise("token")
+@pytest.mark.alone
 async def test_unknown_email_and_wrong_password_take_equally_long(
     database_url: str, redis_url: str
 ) -> None:
