@@ -90,7 +90,7 @@ BUGS: Final = (
         name="refusal_not_remembered",
         file="core/settlement.py",
         old="        self._remember(attempt, rendered, transaction_id)",
-        new="        if not isinstance(outcome, WalletError):\n"
+        new="        if not isinstance(outcome, Refused):\n"
         "            self._remember(attempt, rendered, transaction_id)",
         breaks="A retry of what was refused acts after all, when Redis has forgotten.",
         tests=(_REMEMBERED,),
