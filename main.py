@@ -20,7 +20,7 @@ from core.api_keys import KeyCheck
 from core.assets import AssetCatalogue
 from core.errors import InternalError, MethodNotAllowed, NotFound
 from core.identities import LINK_AUDIENCE, Identities
-from core.identity_providers import Challenges, IdentityProvider
+from core.identity_providers import Challenges
 from core.limiter import RateLimits, parse_limits
 from core.poster import Poster, PosterLimits
 from core.security import AccessTokens, PasswordHasher, Signer
@@ -30,8 +30,8 @@ from db.schema import check_schema, read_installation_id
 from db.session import Database
 from dependencies.limits import RateLimiter
 from dependencies.services import GoogleSignIn, Services, ServiceSettings
-from integrations.demo_provider import DemoProvider
-from integrations.google import GoogleClient, GoogleProvider
+from integrations.google import GoogleClient
+from integrations.identity_providers import choose_provider
 from integrations.metrics import Metrics
 from integrations.redis import GuardedRedis
 from integrations.traces import Traces, make_traces
@@ -150,29 +150,18 @@ def make_google_sign_in(settings: Settings, database: Database, poster: Poster) 
         currency=settings.default_currency,
         refresh_lifetime=settings.refresh_lifetime,
     )
+    client = GoogleClient(
+        issuer=settings.google_issuer,
+        client_id=settings.google_client_id,
+        client_secret=settings.google_client_secret.get_secret_value(),
+        redirect_uri=settings.google_redirect_uri,
+    )
     return GoogleSignIn(
-        provider=make_identity_provider(settings),
+        provider=choose_provider(client, in_production=settings.in_production),
         identities=identities,
         challenges=Challenges(**_signing(settings)),
         secure_cookies=settings.in_production,
     )
-
-
-def make_identity_provider(settings: Settings) -> IdentityProvider | None:
-    """Make whoever vouches for people: Google if it is set up, nobody at all in production.
-
-    Only in development somebody stands in, who vouches for one demo person.
-    """
-    if settings.google_client_id:
-        return GoogleProvider(
-            GoogleClient(
-                issuer=settings.google_issuer,
-                client_id=settings.google_client_id,
-                client_secret=settings.google_client_secret.get_secret_value(),
-                redirect_uri=settings.google_redirect_uri,
-            )
-        )
-    return None if settings.in_production else DemoProvider()
 
 
 async def close_services(services: Services) -> None:

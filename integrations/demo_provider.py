@@ -1,6 +1,6 @@
 """A provider for development without one: vouches for one demo person, and for nobody else.
 
-Never made in production, nor where a real provider is set up (see `main`). Its issuer is no
+Never made in production, nor where a real provider is set up. Its issuer is no
 address, and no sign-up accepts an address of the domain `invalid` (RFC 2606): the demo person can
 neither be anybody else nor be become.
 """

@@ -117,8 +117,6 @@ class GoogleProvider:
             raise _failed("the token is too long")
         try:
             header = jws.extract_compact(token.encode()).headers()
-            if header.get("alg") != ALGORITHM:
-                raise _failed("another algorithm")
             key = await self._metadata.key(header.get("kid"))
             if key is None:
                 raise _failed("no such key")

@@ -18,17 +18,16 @@ from core.google_errors import (
     LinkTokenInvalid,
 )
 from core.identity_providers import Profile
-from dependencies.caller import CallerDep, limit_sign_ins
+from dependencies.caller import PUBLIC, CallerDep, limit_sign_ins
 from dependencies.google import Visit, VisitDep
 from dependencies.services import ServicesDep
 from routers.people import tokens_of
 from routers.refusals import refusals
 from routers.route import WalletRoute
-from schemas.google import FromGoogle, LinkIn
+from schemas.google import FromGoogle, Linked, LinkIn
 from schemas.people import Tokens
 from schemas.prepared import JSON_HEADERS, NO_STORE, PreparedResponse
 from schemas.problem import problem_response
-from schemas.wallets import Message
 
 router = APIRouter(route_class=WalletRoute, tags=["Google"])
 
@@ -48,7 +47,7 @@ _OF_CALLBACK: Final = refusals(
     status_code=302,
     response_class=RedirectResponse,
     responses=refusals(GoogleSignInDisabled, GoogleUnavailable),
-    dependencies=[Depends(limit_sign_ins)],
+    dependencies=[Depends(PUBLIC), Depends(limit_sign_ins)],
 )
 async def begin_google_sign_in(visit: VisitDep) -> Response:
     """Begin a sign-in: sends the browser to Google, and keeps in a cookie that it was sent."""
@@ -62,13 +61,13 @@ async def begin_google_sign_in(visit: VisitDep) -> Response:
     "/auth/google/callback",
     response_model=Tokens,
     responses=_OF_CALLBACK,
-    dependencies=[Depends(limit_sign_ins)],
+    dependencies=[Depends(PUBLIC), Depends(limit_sign_ins)],
 )
 @router.post(
     "/auth/google/callback",
     response_model=Tokens,
     responses=_OF_CALLBACK,
-    dependencies=[Depends(limit_sign_ins)],
+    dependencies=[Depends(PUBLIC), Depends(limit_sign_ins)],
 )
 async def end_google_sign_in(
     services: ServicesDep, visit: VisitDep, query: Annotated[FromGoogle, Query()]
@@ -86,10 +85,10 @@ async def end_google_sign_in(
 
 
 @router.post("/auth/google/link", responses=refusals(LinkTokenInvalid, GoogleAccountTaken))
-async def link_google_account(services: ServicesDep, caller: CallerDep, body: LinkIn) -> Message:
+async def link_google_account(services: ServicesDep, caller: CallerDep, body: LinkIn) -> Linked:
     """Confirm by the `link_token` of a 409 that a Google account is one's own; it signs in then."""
     await services.google.identities.link(body.link_token, user_id=caller.user_id)
-    return Message(message="this account can be signed in to with Google from now on")
+    return Linked()
 
 
 async def _identify(visit: Visit, query: FromGoogle) -> Profile:

@@ -1,6 +1,6 @@
 """Shapes of signing in with Google."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -39,3 +39,9 @@ class LinkIn(StrictModel):
     """The link token of a 409 `link_confirmation_required`."""
 
     link_token: Annotated[str, Field(min_length=1, max_length=2048)]
+
+
+class Linked(BaseModel):
+    """The Google account signs in the caller from now on."""
+
+    linked: Literal[True] = True

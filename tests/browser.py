@@ -47,7 +47,7 @@ async def known_of(database: Database, claims: Claims) -> Known:
             await connection.scalar(select(func.count()).where(condition))
             for condition in (identities.c.sub == claims["sub"], users.c.email_folded == email)
         ]
-    return Known(*map(int, counts))
+    return Known(*(int(count or 0) for count in counts))
 
 
 class Browser:

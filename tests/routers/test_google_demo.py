@@ -4,10 +4,11 @@ import httpx
 import pytest
 
 from integrations.demo_provider import CODES, DEMO_PERSON
-from main import make_identity_provider
+from integrations.google import GoogleClient
+from integrations.identity_providers import choose_provider
 from tests.browser import CALLBACK, PATH, Browser, bearer, somebody
 from tests.conftest import serving, settings_for
-from tests.google_provider import FakeGoogle, google_settings
+from tests.google_provider import NOWHERE, FakeGoogle
 from tests.people import PASSWORD, People
 
 pytestmark = pytest.mark.promise("S3-google-demo")
@@ -102,7 +103,6 @@ async def test_in_production_there_is_no_such_person(
     database_url: str, redis_url: str, query: dict[str, str]
 ) -> None:
     settings = settings_for(database_url, redis_url=redis_url, environment="production")
-    assert make_identity_provider(settings) is None
     async with serving(settings) as client:
         for method, path in (("GET", CALLBACK), ("POST", CALLBACK), ("GET", PATH)):
             response = await client.request(method, path, params=query)
@@ -110,10 +110,16 @@ async def test_in_production_there_is_no_such_person(
             assert response.json()["code"] == "google_sign_in_disabled"
 
 
-@pytest.mark.parametrize("environment", ["development", "production"])
-def test_where_a_provider_is_set_up_it_is_asked(environment: str) -> None:
-    values = google_settings("https://accounts.google.com")
-    values["google_redirect_uri"] = "https://wallet.example/auth/google/callback"
-    settings = settings_for("sqlite:///unused.db", environment=environment, **values)
+@pytest.mark.parametrize(
+    ("client_id", "in_production", "chosen"),
+    [
+        ("", False, "DemoProvider"),
+        ("", True, "NoneType"),
+        ("wallet", False, "GoogleProvider"),
+        ("wallet", True, "GoogleProvider"),
+    ],
+)
+def test_who_vouches(client_id: str, in_production: bool, chosen: str) -> None:
+    client = GoogleClient(issuer=NOWHERE, client_id=client_id, client_secret="", redirect_uri="")
 
-    assert type(make_identity_provider(settings)).__name__ == "GoogleProvider"
+    assert type(choose_provider(client, in_production=in_production)).__name__ == chosen
