@@ -117,11 +117,14 @@ class GoogleProvider:
             raise _failed("the token is too long")
         try:
             header = jws.extract_compact(token.encode()).headers()
-            key = await self._metadata.key(header.get("kid"))
+            key_id = header.get("kid")
+            if key_id is not None and not isinstance(key_id, str):
+                raise _failed("not the name of a key")
+            key = await self._metadata.key(key_id)
             if key is None:
                 raise _failed("no such key")
             return jwt.decode(token, key, algorithms=[ALGORITHM]).claims
-        except (JoseError, ValueError) as error:
+        except (JoseError, ValueError, RecursionError) as error:
             raise _failed(type(error).__name__) from None
 
 

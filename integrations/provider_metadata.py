@@ -149,13 +149,13 @@ class ProviderMetadata:
 
     def _door(self, document: Mapping[str, Any], name: str) -> str:
         """Return an address, which is no less safe than the issuer's own."""
-        url = document.get(name)
-        if not isinstance(url, str) or urlsplit(url).scheme not in {
-            "https",
-            urlsplit(self._issuer).scheme,
-        }:
+        try:
+            url = httpx.URL(str(document.get(name)))
+        except httpx.InvalidURL:
+            raise _unavailable(self._issuer, f"no {name}") from None
+        if url.scheme not in {"https", urlsplit(self._issuer).scheme} or not url.host:
             raise _unavailable(self._issuer, f"no {name}")
-        return url
+        return str(url)
 
     async def _read_keys(self) -> None:
         doors = await self._read_doors()

@@ -91,6 +91,15 @@ def without_naming_a_key(google: FakeGoogle, claims: Claims) -> str:
     return jwt.encode({"alg": "RS256"}, claims, google.key)
 
 
+def with_a_list_as_key_name(google: FakeGoogle, claims: Claims) -> str:
+    header = {"alg": "RS256", "kid": [google.key.kid]}
+    return encoded(json.dumps(header).encode(), json.dumps(claims).encode(), b"signature")
+
+
+def with_endless_nesting(google: FakeGoogle, claims: Claims) -> str:
+    return encoded(b"[" * 5_000, b"[" * 5_000, b"signature")
+
+
 def with_claims_put_in_afterwards(google: FakeGoogle, claims: Claims) -> str:
     head, _, signature = google.sign(claims | {"sub": "other"}).split(".")
     return f"{head}.{google.sign(claims).split('.')[1]}.{signature}"
@@ -124,6 +133,8 @@ LIES = (
     signed("RS512", with_another_algorithm),
     signed("no key named", without_naming_a_key),
     signed("other claims, same signature", with_claims_put_in_afterwards),
+    signed("key named by a list", with_a_list_as_key_name),
+    signed("endlessly nested", with_endless_nesting),
     signed("no token", lambda _google, _claims: "garbage"),
     signed("empty", lambda _google, _claims: ""),
     signed("not ASCII", lambda _google, _claims: "é.é.é"),
@@ -315,6 +326,8 @@ async def test_a_new_key_is_believed_at_once_and_the_old_one_no_longer(
 
 
 AWAY = (503, "google_unavailable")
+# Filled in by the test: only a provider knows its issuer.
+ADDRESSES_THAT_ARE_NONE = b'{"issuer": "ISSUER", "authorization_endpoint": "http://[x"}'
 
 
 @pytest.mark.promise("S3-google-away")
@@ -326,6 +339,7 @@ AWAY = (503, "google_unavailable")
         ("/.well-known/openid-configuration", b"<html>"),
         ("/.well-known/openid-configuration", b'{"issuer": "https://evil.example"}'),
         ("/.well-known/openid-configuration", b"[" * 100_000),
+        ("/.well-known/openid-configuration", ADDRESSES_THAT_ARE_NONE),
         ("/.well-known/openid-configuration", b" " * 300_000 + b"{}"),
         ("/.well-known/openid-configuration", 0),
         ("/token", 500),
@@ -352,6 +366,8 @@ async def test_a_provider_that_does_not_answer_as_it_should(
     claims = somebody()
     async with serving(settings) as client:
         browser = Browser(client)
+        if isinstance(fault, bytes):
+            fault = fault.replace(b"ISSUER", google.url.encode())
         if path.startswith("/."):
             monkeypatch.setitem(google.faults, path, fault)
             response = await browser.get(PATH)
