@@ -83,7 +83,7 @@ BUGS: Final = (
         new="        _add(session, profile.issuer, profile.sub, owner.id)\n"
         "        return owner.id\n",
         breaks="Whoever gets an address gets the account that has it.",
-        tests=(_LINK,),
+        tests=(f"{_LINK}::test_an_account_is_linked_once_its_owner_says_so",),
     ),
     Bug(
         name="google_link_token_of_anybody",
