@@ -8,6 +8,7 @@ import os
 import secrets
 import sys
 import tomllib
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
@@ -163,12 +164,36 @@ class Settings(BaseSettings):
 
     google_client_id: str = ""
     google_client_secret: SecretStr = SecretStr("")
-    google_redirect_uri: str = ""
+    google_redirect_uri: Annotated[str, BeforeValidator(_checked_http_url)] = ""
+    # Who vouches for people: Google, or another provider of OpenID Connect for development.
+    google_issuer: Annotated[str, BeforeValidator(_checked_http_url)] = (
+        "https://accounts.google.com"
+    )
 
     paystack_secret_key: SecretStr = SecretStr("")
     paystack_public_key: str = ""
     paystack_webhook_secret: SecretStr = SecretStr("")
     paystack_base_url: str = "https://api.paystack.co"
+
+    @model_validator(mode="after")
+    def _google_is_whole(self) -> Self:
+        """Refuse half of what sign-in with Google needs, and to send codes in the clear."""
+        needed = {
+            "GOOGLE_CLIENT_ID": self.google_client_id,
+            "GOOGLE_CLIENT_SECRET": self.google_client_secret.get_secret_value(),
+            "GOOGLE_REDIRECT_URI": self.google_redirect_uri,
+        }
+        missing = [name for name, value in needed.items() if not value]
+        if missing and len(missing) < len(needed):
+            raise ValueError(f"{missing[0]} must be set too for sign-in with Google; or none is")
+        addresses = {
+            "GOOGLE_REDIRECT_URI": self.google_redirect_uri,
+            "GOOGLE_ISSUER": self.google_issuer,
+        }
+        for name, address in addresses.items():
+            if self.in_production and urlsplit(address).scheme == "http":
+                raise ValueError(f"{name} must start with https:// in production")
+        return self
 
     @model_validator(mode="after")
     def _safe_in_production(self) -> Self:
@@ -194,6 +219,11 @@ class Settings(BaseSettings):
             command_timeout_seconds=self.database_command_timeout_seconds,
             pgbouncer=self.database_pgbouncer,
         )
+
+    @property
+    def refresh_lifetime(self) -> timedelta:
+        """How long a refresh token may be used."""
+        return timedelta(days=self.refresh_token_expire_days)
 
     @property
     def effective_log_level(self) -> str:

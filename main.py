@@ -4,7 +4,6 @@ import gc
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from functools import partial
 
 import structlog
@@ -20,15 +19,19 @@ from config import VERSION, Settings, load_settings_or_exit
 from core.api_keys import KeyCheck
 from core.assets import AssetCatalogue
 from core.errors import InternalError, MethodNotAllowed, NotFound
+from core.identities import LINK_AUDIENCE, Identities
+from core.identity_providers import Challenges
 from core.limiter import RateLimits, parse_limits
 from core.poster import Poster, PosterLimits
-from core.security import AccessTokens, PasswordHasher
+from core.security import AccessTokens, PasswordHasher, Signer
 from core.sign_ins import SignInCheck
 from core.wallets import WalletReader
 from db.schema import check_schema, read_installation_id
 from db.session import Database
 from dependencies.limits import RateLimiter
-from dependencies.services import Services, ServiceSettings
+from dependencies.services import GoogleSignIn, Services, ServiceSettings
+from integrations.google import GoogleClient
+from integrations.identity_providers import choose_provider
 from integrations.metrics import Metrics
 from integrations.redis import GuardedRedis
 from integrations.traces import Traces, make_traces
@@ -38,7 +41,7 @@ from middleware.request_context import PROBES, RequestContextMiddleware
 from middleware.trace_context import TraceContextMiddleware
 from operations.draining import draining_on_sigterm
 from operations.logs import configure_logs
-from routers import accounts, landing, people, service, transactions, transfers, wallets
+from routers import accounts, google, landing, people, service, transactions, transfers, wallets
 from routers import credits as credits_routes
 from routers import metrics as metrics_page
 from routers.openapi import install_openapi
@@ -107,14 +110,15 @@ def make_services(
 ) -> Services:
     """Make what the handlers work with."""
     redis = GuardedRedis(settings.redis_url)
+    poster = Poster(database, _poster_limits(settings), traces.around_postings(metrics))
     return Services(
         settings=ServiceSettings(
             app_name=settings.app_name,
             direct_funding_allowed=settings.direct_funding_allowed,
-            refresh_lifetime=timedelta(days=settings.refresh_token_expire_days),
+            refresh_lifetime=settings.refresh_lifetime,
         ),
         database=database,
-        poster=Poster(database, _poster_limits(settings), traces.around_postings(metrics)),
+        poster=poster,
         redis=redis,
         answers=AnswerCache(redis, database, installation_id),
         limiter=RateLimiter(
@@ -125,16 +129,38 @@ def make_services(
         ),
         hasher=PasswordHasher(settings.password_hash_rounds),
         tokens=AccessTokens(
-            secret=settings.secret_key.get_secret_value(),
-            algorithm=settings.algorithm,
-            lifetime_seconds=settings.access_token_expire_minutes * 60,
+            **_signing(settings), lifetime_seconds=settings.access_token_expire_minutes * 60
         ),
         sign_in_check=SignInCheck(database, traces.around_sign_in_checks()),
         key_check=KeyCheck(database, traces.around_key_checks(), prefix=settings.api_key_prefix),
         assets=AssetCatalogue(database),
+        google=make_google_sign_in(settings, database, poster),
         wallets=WalletReader(database),
         metrics=metrics,
         draining=threading.Event(),
+    )
+
+
+def make_google_sign_in(settings: Settings, database: Database, poster: Poster) -> GoogleSignIn:
+    """Make what signs people in with Google."""
+    identities = Identities(
+        database,
+        poster,
+        Signer(**_signing(settings), audience=LINK_AUDIENCE),
+        currency=settings.default_currency,
+        refresh_lifetime=settings.refresh_lifetime,
+    )
+    client = GoogleClient(
+        issuer=settings.google_issuer,
+        client_id=settings.google_client_id,
+        client_secret=settings.google_client_secret.get_secret_value(),
+        redirect_uri=settings.google_redirect_uri,
+    )
+    return GoogleSignIn(
+        provider=choose_provider(client, in_production=settings.in_production),
+        identities=identities,
+        challenges=Challenges(**_signing(settings)),
+        secure_cookies=settings.in_production,
     )
 
 
@@ -144,6 +170,8 @@ async def close_services(services: Services) -> None:
     await services.answers.stop()
     await services.key_check.stop()
     await services.redis.close()
+    if services.google.provider is not None:
+        await services.google.provider.close()
 
 
 def add_routes(app: FastAPI) -> None:
@@ -152,8 +180,8 @@ def add_routes(app: FastAPI) -> None:
     Not by `include_router`: it matches each request twice and replaces the application of our
     route class, which is all that `WalletRoute` is for.
     """
-    routers = (transactions, wallets, accounts, transfers, people, credits_routes, service, landing)
-    for module in (*routers, metrics_page):
+    of_people = (transactions, wallets, accounts, transfers, people, google)
+    for module in (*of_people, credits_routes, service, landing, metrics_page):
         app.router.routes.extend(module.router.routes)
     app.mount(service.ASSETS_PATH, service.documentation_assets())
     app.mount(landing.STATIC_PATH, landing.static_files)
@@ -240,6 +268,11 @@ def _poster_limits(settings: Settings) -> PosterLimits:
         queue=settings.posting_queue_limit,
         deadline_seconds=settings.posting_deadline_seconds,
     )
+
+
+def _signing(settings: Settings) -> dict[str, str]:
+    """Return how tokens are signed, whatever they are for."""
+    return {"secret": settings.secret_key.get_secret_value(), "algorithm": settings.algorithm}
 
 
 def _rate_limits(settings: Settings) -> RateLimits | None:

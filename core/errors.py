@@ -6,8 +6,9 @@ never repeats what was sent. `schemas.problem` turns these into RFC 9457 answers
 What is refused because of an API key is in `core.key_errors`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import ClassVar
 
 
@@ -28,6 +29,8 @@ class WalletError(Exception):
     detail: str
     retry_after_seconds: int | None = None
     fields: Sequence[FieldError] = ()
+    # What else the problem tells, by the name of its member.
+    members: Mapping[str, str] = MappingProxyType({})
 
     def __init__(self, detail: str | None = None, *, retry_after_seconds: int | None = None):
         self.detail = detail if detail is not None else type(self).detail

@@ -1,13 +1,15 @@
-"""How passwords are hashed and access tokens are made and read.
+"""How passwords are hashed, and tokens that we hand out are signed and read back.
 
 Definitions only: no request, no table. Passwords go through libpass (`bcrypt_sha256`, which has no
-72-byte limit); tokens are JWTs signed with one pinned algorithm.
+72-byte limit); tokens are JWTs signed with one pinned algorithm, each kind for an audience of its
+own, so that none can stand in for another.
 """
 
 import asyncio
 import hashlib
 import secrets
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -80,6 +82,52 @@ class PasswordHasher:
             self._waiting -= 1
 
 
+class InvalidToken(Exception):
+    """Not a token that we signed for this audience, or not any more."""
+
+
+class Signer:
+    """Signs claims for one audience, and reads them back from whoever was given them."""
+
+    def __init__(self, *, secret: str, algorithm: str, audience: str):
+        self._secret = secret
+        self._algorithm = algorithm
+        self._audience = audience
+
+    def sign(self, claims: Mapping[str, str], *, lifetime_seconds: int) -> str:
+        """Return a token that says `claims` for so long; anybody can read it."""
+        now = int(time.time())
+        registered = {
+            "iss": ISSUER,
+            "aud": self._audience,
+            "jti": secrets.token_hex(16),
+            "iat": now,
+            "exp": now + lifetime_seconds,
+        }
+        return str(jwt.encode({**claims, **registered}, self._secret, algorithm=self._algorithm))
+
+    def read(self, token: str) -> Mapping[str, Any]:
+        """Return the claims of a token of ours. Raises InvalidToken for whatever else it is."""
+        if len(token) > TOKEN_CHARACTERS_LIMIT:
+            raise InvalidToken
+        required = ("exp", "iat", "iss", "aud", "jti")
+        try:
+            # jose follows headers it does not know, `crit` among them: ours are these two.
+            if jwt.get_unverified_header(token) != {"alg": self._algorithm, "typ": "JWT"}:
+                raise InvalidToken
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                self._secret,
+                algorithms=[self._algorithm],
+                audience=self._audience,
+                issuer=ISSUER,
+                options={f"require_{name}": True for name in required},
+            )
+        except (JWTError, ValueError, TypeError):
+            raise InvalidToken from None
+        return claims
+
+
 @dataclass(frozen=True, slots=True)
 class Claims:
     """What a verified access token says; `expires_at` is in seconds since the epoch."""
@@ -97,55 +145,35 @@ class AccessTokens:
     """
 
     def __init__(self, *, secret: str, algorithm: str, lifetime_seconds: int):
-        self._secret = secret
-        self._algorithm = algorithm
+        self._signer = Signer(secret=secret, algorithm=algorithm, audience=AUDIENCE)
         self.lifetime_seconds = lifetime_seconds
         self._decode_once = lru_cache(maxsize=VERIFIED_TOKENS_LIMIT)(self._decode)
 
     def issue(self, *, user_id: int, sign_in_id: int) -> str:
         """Return a signed token for one sign-in of a person."""
-        now = int(time.time())
-        claims = {
-            "iss": ISSUER,
-            "aud": AUDIENCE,
-            "sub": str(user_id),
-            "sid": str(sign_in_id),
-            "jti": secrets.token_hex(16),
-            "iat": now,
-            "exp": now + self.lifetime_seconds,
-        }
-        return str(jwt.encode(claims, self._secret, algorithm=self._algorithm))
+        claims = {"sub": str(user_id), "sid": str(sign_in_id)}
+        return self._signer.sign(claims, lifetime_seconds=self.lifetime_seconds)
 
     def verify(self, token: str) -> Claims:
         """Return what the token says. Raises Unauthenticated for whatever is not ours or over."""
-        if len(token) > TOKEN_CHARACTERS_LIMIT:
-            raise Unauthenticated
         claims = self._decode_once(token)
         if claims.expires_at <= time.time():
             raise Unauthenticated
         return claims
 
     def _decode(self, token: str) -> Claims:
-        required = ("exp", "iat", "iss", "aud", "sub", "jti")
         try:
-            # jose follows headers it does not know, `crit` among them: ours are these two.
-            if jwt.get_unverified_header(token) != {"alg": self._algorithm, "typ": "JWT"}:
-                raise Unauthenticated
-            claims = jwt.decode(
-                token,
-                self._secret,
-                algorithms=[self._algorithm],
-                audience=AUDIENCE,
-                issuer=ISSUER,
-                options={f"require_{name}": True for name in required},
-            )
-            return Claims(_read_id(claims["sub"]), _read_id(claims["sid"]), int(claims["exp"]))
-        except (JWTError, KeyError, ValueError, TypeError):
+            claims = self._signer.read(token)
+            return Claims(read_id(claims["sub"]), read_id(claims["sid"]), int(claims["exp"]))
+        except (InvalidToken, KeyError, ValueError, TypeError):
             raise Unauthenticated from None
 
 
-def _read_id(text: object) -> int:
-    """Read an id as we write it: one that no row can have would fail the query for everyone."""
+def read_id(text: object) -> int:
+    """Read an id as we write it: one that no row can have would fail the query for everyone.
+
+    Raises ValueError.
+    """
     if not isinstance(text, str) or not text.isdecimal() or len(text) > ID_DIGITS_LIMIT:
         raise ValueError("not an id of ours")
     return int(text)

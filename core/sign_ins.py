@@ -1,4 +1,4 @@
-"""Sign-ins: families of tokens that begin with a password and end as a whole.
+"""Sign-ins: families of tokens that begin with a proof of who it is and end as a whole.
 
 Refresh tokens are used once. One that is used again was stolen from someone, so its whole family
 ends. Access tokens name their sign-in; `SignInCheck` tells for every request whether it lasts.
@@ -57,12 +57,19 @@ async def sign_in(
             await session.exec(
                 update(User).where(col(User.id) == user.id).values(password_hash=better_hash)
             )
-        begun = SignIn(user_id=user.id, created_at=datetime.now(UTC))
-        session.add(begun)
-        await session.flush()
-        return _grant(session, user.id, begun.id, refresh_lifetime)
+        return await begin_sign_in(session, user.id, refresh_lifetime=refresh_lifetime)
 
     return await in_transaction(database, begin)
+
+
+async def begin_sign_in(
+    session: AsyncSession, user_id: int, *, refresh_lifetime: timedelta
+) -> Granted:
+    """Begin a sign-in of a person who has proved to be that person."""
+    begun = SignIn(user_id=user_id, created_at=datetime.now(UTC))
+    session.add(begun)
+    await session.flush()
+    return _grant(session, user_id, begun.id, refresh_lifetime)
 
 
 async def refresh(database: Database, token: str, *, refresh_lifetime: timedelta) -> Granted:

@@ -24,13 +24,14 @@ from sqlalchemy import (
 from sqlmodel import Field, SQLModel
 
 from db.columns import NEVER_REUSE_IDS, BigId, UtcDateTime, column, key, reference, where
-from db.person_models import ApiKey, Installation, RefreshToken, SignIn, User
+from db.person_models import ApiKey, GoogleIdentity, Installation, RefreshToken, SignIn, User
 
 __all__ = (
     "ApiKey",
     "Asset",
     "CreditHolder",
     "Entry",
+    "GoogleIdentity",
     "IdempotencyKey",
     "Installation",
     "OutboxItem",
@@ -276,6 +277,7 @@ class Tables:
     sign_ins: ClassVar[Table] = table(SignIn)
     refresh_tokens: ClassVar[Table] = table(RefreshToken)
     api_keys: ClassVar[Table] = table(ApiKey)
+    google_identities: ClassVar[Table] = table(GoogleIdentity)
     assets: ClassVar[Table] = table(Asset)
     credit_holders: ClassVar[Table] = table(CreditHolder)
     wallets: ClassVar[Table] = table(Wallet)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, LargeBinary, String
+from sqlalchemy import CheckConstraint, LargeBinary, String, UniqueConstraint
 from sqlmodel import SQLModel
 
 from db.columns import NEVER_REUSE_IDS, UtcDateTime, column, key, reference
@@ -17,7 +17,10 @@ class Installation(SQLModel, table=True):
 
 
 class User(SQLModel, table=True):
-    """A person. `email_folded` makes the address unique without regard to case."""
+    """A person. `email_folded` makes the address unique without regard to case.
+
+    Whoever came by another way in has no password, and no `password_hash`.
+    """
 
     __tablename__ = "users"
     __table_args__ = (NEVER_REUSE_IDS,)
@@ -27,7 +30,7 @@ class User(SQLModel, table=True):
     last_name: str = column(String(100))
     email: str = column(String(320))
     email_folded: str = column(String(320), unique=True)
-    password_hash: str = column(String(255))
+    password_hash: str | None = column(String(255))
     created_at: datetime = column(UtcDateTime)
 
 
@@ -79,3 +82,16 @@ class ApiKey(SQLModel, table=True):
     expires_at: datetime | None = column(UtcDateTime, default=None)
     revoked_at: datetime | None = column(UtcDateTime, default=None)
     last_used_at: datetime | None = column(UtcDateTime, default=None)
+
+
+class GoogleIdentity(SQLModel, table=True):
+    """Whom a provider of sign-ins calls `sub`: the person who comes in when it vouches for them."""
+
+    __tablename__ = "google_identities"
+    __table_args__ = (UniqueConstraint("issuer", "sub"), NEVER_REUSE_IDS)
+
+    id: int = key()
+    issuer: str = column(String(255))
+    sub: str = column(String(255))
+    user_id: int = reference("users.id", index=True)
+    created_at: datetime = column(UtcDateTime)

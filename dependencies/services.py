@@ -10,6 +10,8 @@ from starlette.requests import Request
 
 from core.api_keys import KeyCheck
 from core.assets import AssetCatalogue
+from core.identities import Identities
+from core.identity_providers import Challenges, IdentityProvider
 from core.poster import Poster
 from core.security import AccessTokens, PasswordHasher
 from core.sign_ins import SignInCheck
@@ -31,6 +33,17 @@ class ServiceSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GoogleSignIn:
+    """What signs people in with Google; `provider` is None where nobody vouches for anybody."""
+
+    provider: IdentityProvider | None
+    identities: Identities
+    challenges: Challenges
+    # Not in development, where browsers come by plain HTTP.
+    secure_cookies: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
     """Everything a handler may use."""
 
@@ -45,6 +58,7 @@ class Services:
     sign_in_check: SignInCheck
     key_check: KeyCheck
     assets: AssetCatalogue
+    google: GoogleSignIn
     wallets: WalletReader
     metrics: Metrics
     # Set once the process was asked to end.

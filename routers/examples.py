@@ -41,7 +41,10 @@ _BY_NAME: Final[Node] = {
     "state": "SUCCESS",
 }
 # The same for what is sent: a token that is used up is not the one that is answered.
-_SENT_BY_NAME: Final[Node] = {"refresh_token": "your refresh token"}
+_SENT_BY_NAME: Final[Node] = {
+    "refresh_token": "your refresh token",
+    "link_token": "your link token",
+}
 # By the schema of a list's items: what distinguishes the items, where one alone would mislead.
 _ITEMS: Final[Mapping[str, tuple[Node, ...]]] = {
     "EntryOut": (

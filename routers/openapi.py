@@ -25,6 +25,7 @@ Amounts are in major units (`700.5`). Everything that is refused is an
 # In the order in which a newcomer needs them.
 SECTIONS: Final = {
     "People": "Signing up, signing in and out, and looking people up.",
+    "Google": "Signing in with Google.",
     "Wallet": "Opening, looking at and closing one's wallet.",
     "Transactions": "Moving money, and what has moved.",
     "Accounts": "Further accounts: opening and closing them, their balances and their ledger.",

@@ -56,7 +56,7 @@ async def sign_in(services: ServicesDep, form: Annotated[SignInForm, Form()]) ->
         password=form.password,
         refresh_lifetime=services.settings.refresh_lifetime,
     )
-    return _tokens(services, granted)
+    return tokens_of(services, granted)
 
 
 @router.post(
@@ -71,7 +71,7 @@ async def refresh(services: ServicesDep, body: RefreshIn) -> Tokens:
         body.refresh_token,
         refresh_lifetime=services.settings.refresh_lifetime,
     )
-    return _tokens(services, granted)
+    return tokens_of(services, granted)
 
 
 @router.post("/logout", status_code=204)
@@ -101,7 +101,8 @@ async def read_person(
     return Person.of(user) if own else Person.masked(user)
 
 
-def _tokens(services: Services, granted: sign_ins.Granted) -> Tokens:
+def tokens_of(services: Services, granted: sign_ins.Granted) -> Tokens:
+    """Return the tokens of a sign-in, however it began."""
     return Tokens(
         access_token=services.tokens.issue(user_id=granted.user_id, sign_in_id=granted.sign_in_id),
         expires_in=services.tokens.lifetime_seconds,

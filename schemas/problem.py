@@ -36,6 +36,9 @@ class Problem(BaseModel):
     transfer_id: Annotated[
         UUID | None, Field(description="Of a transfer that was recorded as FAILED.")
     ] = None
+    link_token: Annotated[
+        str | None, Field(description="What `POST /auth/google/link` takes, for ten minutes.")
+    ] = None
 
 
 def problem_body(error: WalletError, request_id: str, *, transfer_id: UUID | None = None) -> str:
@@ -54,7 +57,7 @@ def problem_body(error: WalletError, request_id: str, *, transfer_id: UUID | Non
         ]
     if transfer_id is not None:
         problem["transfer_id"] = str(transfer_id)
-    return json.dumps(problem, separators=(",", ":"))
+    return json.dumps(problem | dict(error.members), separators=(",", ":"))
 
 
 def problem_type(code: str) -> str:

@@ -11,6 +11,12 @@ from config import Settings, SettingsError, async_database_url, load_settings
 
 ROOT = Path(__file__).parent.parent
 SECRET = "x" * 32
+GOOGLE = {
+    "SECRET_KEY": SECRET,
+    "GOOGLE_CLIENT_ID": "wallet",
+    "GOOGLE_CLIENT_SECRET": "secret",
+    "GOOGLE_REDIRECT_URI": "https://wallet.example/auth/google/callback",
+}
 
 
 @pytest.fixture(autouse=True)
@@ -86,6 +92,8 @@ def test_database_urls_become_asynchronous(given: str, used: str) -> None:
         ("RATE_LIMIT_SIGNUP_PER_IP", "hunter2"),
         ("RATE_LIMIT_ENABLED", "hunter2"),
         ("DEFAULT_CURRENCY", "ngn"),
+        ("GOOGLE_ISSUER", "hunter2"),
+        ("GOOGLE_REDIRECT_URI", "hunter2/auth/google/callback"),
         ("POSTING_BATCH_LIMIT", "0"),
     ],
 )
@@ -95,6 +103,21 @@ def test_a_malformed_value_is_named_but_not_shown(
     message = refused(monkeypatch, **{name: value})
     assert name in message
     assert "hunter2" not in message
+
+
+@pytest.mark.promise("settings-strict")
+@pytest.mark.parametrize("left_out", [name for name in GOOGLE if name.startswith("GOOGLE")])
+def test_half_of_what_google_needs_is_refused(
+    monkeypatch: pytest.MonkeyPatch, left_out: str
+) -> None:
+    given = {name: value for name, value in GOOGLE.items() if name != left_out}
+    assert left_out in refused(monkeypatch, **given)
+
+
+def test_all_of_what_google_needs_is_accepted(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (GOOGLE | {"ENVIRONMENT": "production"}).items():
+        monkeypatch.setenv(name, value)
+    assert load_settings().google_issuer == "https://accounts.google.com"
 
 
 @pytest.mark.promise("settings-strict")
@@ -111,6 +134,8 @@ def test_an_unknown_setting_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
         ({"SECRET_KEY": "short"}, "SECRET_KEY"),
         ({"SECRET_KEY": "change-me"}, "SECRET_KEY"),
         ({"SECRET_KEY": SECRET, "DEBUG": "true"}, "DEBUG"),
+        (GOOGLE | {"GOOGLE_REDIRECT_URI": "http://wallet.example/cb"}, "GOOGLE_REDIRECT_URI"),
+        (GOOGLE | {"GOOGLE_ISSUER": "http://localhost:9400"}, "GOOGLE_ISSUER"),
     ],
 )
 def test_production_insists(

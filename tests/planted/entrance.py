@@ -42,7 +42,7 @@ BUGS: Final = (
     Bug(
         name="audience_not_checked",
         file="core/security.py",
-        old="audience=AUDIENCE,",
+        old="audience=self._audience,",
         new='audience=jwt.get_unverified_claims(token).get("aud"),',
         breaks="A token that was made for another service is accepted.",
         tests=(f"{_SECURITY}::test_a_token_that_is_not_ours_is_refused",),

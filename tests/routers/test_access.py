@@ -157,6 +157,12 @@ TABLE = (
     _for_services(f"POST {OF_USER}/spend", 201, _credits),
     _for_services(f"GET {OF_USER}/transactions", 200),
     _for_services(f"GET {OF_USER}/ledger", 200),
+    # The demo person's: there is no provider here.
+    _open("GET /auth/google", 302),
+    _open("GET /auth/google/callback", 200, lambda _scene: {"params": {"code": "test"}}),
+    _open("POST /auth/google/callback", 200, lambda _scene: {"params": {"code": "test"}}),
+    # A link token is one person's; this one is nobody's.
+    _private("POST /auth/google/link", 422, 422, lambda _scene: {"json": {"link_token": "x"}}),
     _open("GET /", 200),
     _open("GET /livez", 200),
     _open("GET /readyz", 200),

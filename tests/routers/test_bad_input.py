@@ -77,10 +77,11 @@ SIGN_UP = Endpoint(
     },
 )
 REFRESH = Endpoint("POST", "/token/refresh", {"refresh_token": MARKER})
+LINK = Endpoint("POST", "/auth/google/link", {"link_token": MARKER})
 
 WITH_AMOUNT = (DEPOSIT, WITHDRAW, TRANSFER, SEND)
 OF_MONEY = (*WITH_AMOUNT, OPEN_WALLET)
-WITH_BODY = (*OF_MONEY, OPEN_ACCOUNT, SIGN_UP, REFRESH)
+WITH_BODY = (*OF_MONEY, OPEN_ACCOUNT, SIGN_UP, REFRESH, LINK)
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +137,7 @@ async def test_amounts_and_currencies(
         (SIGN_UP, "email", EMAILS),
         (SIGN_UP, "password", PASSWORDS),
         (REFRESH, "refresh_token", PASSWORDS[2:5]),
+        (LINK, "link_token", PASSWORDS[2:5]),
     ],
     ids=str,
 )

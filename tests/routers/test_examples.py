@@ -12,13 +12,15 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 
+from core.identities import LINK_AUDIENCE
+from core.security import Signer
 from db.session import Database, DatabaseOptions
 from main import create_app
 from routers import credits as credits_routes
 from routers.examples import Example, read_sections
 from routers.openapi import SECTIONS
 from tests.api_keys import made_key
-from tests.conftest import migrate, serving, settings_for, sqlite_url
+from tests.conftest import SECRET_KEY, migrate, serving, settings_for, sqlite_url
 from tests.people import People
 
 pytestmark = pytest.mark.promise("landing-examples")
@@ -44,6 +46,7 @@ RUN_ORDER: Final = (
     "GET /transaction/history",
     "GET /transaction/{transaction_id}/ledger",
     "DELETE /wallet",
+    "POST /auth/google/link",
     "POST /logout",
     "GET /api/v1/assets",
     f"POST {OF_USER}/top-up",
@@ -52,6 +55,9 @@ RUN_ORDER: Final = (
     f"GET {OF_USER}/balance",
     f"GET {OF_USER}/transactions",
     f"GET {OF_USER}/ledger",
+    "GET /auth/google",
+    "GET /auth/google/callback",
+    "POST /auth/google/callback",
 )
 
 
@@ -94,6 +100,9 @@ async def test_the_requests_run_and_are_answered_like_that(
     await migrate(url)
     variables = {"$API": "http://wallet.test", "$TOKEN": "", "your refresh token": ""}
     variables["$KEY"] = await service_key(url)
+    links = Signer(secret=SECRET_KEY, algorithm="HS256", audience=LINK_AUDIENCE)
+    claims = {"issuer": "https://accounts.google.com", "sub": "1", "user_id": "1"}
+    variables["your link token"] = links.sign(claims, lifetime_seconds=60)
     async with serving(settings_for(url)) as client:
         for name in RUN_ORDER:
             example = examples[name]

@@ -1,0 +1,91 @@
+"""Who a provider vouches for becomes a person: also when something fails in between."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+
+from core.errors import Unavailable
+from core.google_errors import LinkConfirmationRequired, LinkTokenInvalid
+from core.identities import LINK_AUDIENCE, Identities
+from core.identity_providers import Profile
+from core.poster import Poster, PosterLimits
+from core.security import Signer
+from core.wallets import WalletReader
+from db.session import Database
+from tests.conftest import SECRET_KEY
+
+LINKS = Signer(secret=SECRET_KEY, algorithm="HS256", audience=LINK_AUDIENCE)
+
+
+def somebody() -> Profile:
+    sub = uuid4().hex
+    return Profile(
+        issuer="https://provider.example",
+        sub=sub,
+        verified_email=f"{sub}@example.com",
+        first_name="Jane",
+        last_name="Doe",
+    )
+
+
+def identities_of(database: Database, poster: Poster) -> Identities:
+    month = timedelta(days=30)
+    return Identities(database, poster, LINKS, currency="NGN", refresh_lifetime=month)
+
+
+@pytest.fixture
+async def poster(database: Database) -> AsyncIterator[Poster]:
+    opened = Poster(database, PosterLimits())
+    yield opened
+    await opened.stop()
+
+
+@pytest.mark.promise("S3-google-wallet")
+async def test_who_was_made_but_got_no_wallet_gets_it_at_the_next_sign_in(
+    database: Database, poster: Poster
+) -> None:
+    profile = somebody()
+    stopped = Poster(database, PosterLimits())
+    await stopped.stop()
+    # As if the process had ended after it made the person.
+    with pytest.raises(Unavailable):
+        await identities_of(database, stopped).sign_in(profile)
+
+    granted = await identities_of(database, poster).sign_in(profile)
+
+    wallet = await WalletReader(database).of_person(granted.user_id)
+    assert (wallet.balance.minor, wallet.balance.currency) == (0, "NGN")
+
+
+@pytest.mark.promise("S3-google-link")
+async def test_a_link_token_is_good_for_ten_minutes_and_makes_nothing_by_itself(
+    database: Database, poster: Poster
+) -> None:
+    identities = identities_of(database, poster)
+    owner, stranger = somebody(), somebody()
+    granted = await identities.sign_in(owner)
+    alike = Profile(
+        issuer=stranger.issuer,
+        sub=stranger.sub,
+        verified_email=str(owner.verified_email).upper(),
+        first_name="Not",
+        last_name="Jane",
+    )
+    with pytest.raises(LinkConfirmationRequired) as raised:
+        await identities.sign_in(alike)
+    claims = LINKS.read(raised.value.members["link_token"])
+    assert claims["exp"] - claims["iat"] == 600
+
+    named = {name: str(claims[name]) for name in ("issuer", "sub", "user_id")}
+    over = LINKS.sign(named, lifetime_seconds=-1)
+    with pytest.raises(LinkTokenInvalid):
+        await identities.link(over, user_id=granted.user_id)
+    with pytest.raises(LinkTokenInvalid):
+        await identities.link(raised.value.members["link_token"], user_id=granted.user_id + 1)
+    with pytest.raises(LinkConfirmationRequired):
+        await identities.sign_in(alike)
+
+    await identities.link(raised.value.members["link_token"], user_id=granted.user_id)
+    assert (await identities.sign_in(alike)).user_id == granted.user_id
