@@ -1,5 +1,6 @@
 """The application: `uvicorn main:app`. Puts the parts together and does nothing else."""
 
+import gc
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -254,3 +255,9 @@ def _rate_limits(settings: Settings) -> RateLimits | None:
 
 
 app = create_app(load_settings_or_exit())
+
+# All that was imported and made so far stays for good. The garbage collector need not look at it
+# with every pass, and passes may be rarer than the default, which is for small programs.
+gc.collect()
+gc.freeze()
+gc.set_threshold(20_000, 20, 50)
