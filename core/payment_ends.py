@@ -54,8 +54,7 @@ class PaymentEnds:
             if await self.end(view, f"payout_{report.verdict}") is None:
                 await self._reverse(view)
         elif report.verdict == "reversed":
-            if await self.end(view, "deposit_reversed") is None:
-                await self._call_attention(view, "deposit_reversed")
+            await self._lose_deposit(view)
         elif is_final:
             await self.end(view, "declined")
 
@@ -64,6 +63,11 @@ class PaymentEnds:
         command = EndPayment(payment=view.payment, failure_code=failure_code)
         ended: dict[str, str | None] = json.loads(await self._post(view, "end", command))
         return ended["failure_code"]
+
+    async def _lose_deposit(self, view: PaymentView) -> None:
+        """The provider gave the money back; what a wallet has by now is not taken from it."""
+        if await self.end(view, "deposit_reversed") is None:
+            await self._call_attention(view, "deposit_reversed")
 
     async def _reverse(self, view: PaymentView) -> None:
         """Take in what comes back although it had arrived."""

@@ -4,6 +4,7 @@ How a payment begins and ends is written by `core.ledger` alone. Rows are borrow
 outbox are: whoever has to ask the provider puts `due_at` off, and nobody else asks before.
 """
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
@@ -22,6 +23,7 @@ PaymentState = Literal["PROCESSING", "SUCCESS", "FAILED"]
 
 FIRST_WAIT: Final = timedelta(seconds=15)
 LONGEST_WAIT: Final = timedelta(hours=1)
+OUR_REFERENCE: Final = re.compile("(?:dep|pay)-[0-9a-f]{32}")
 _PREFIXES: Final[dict[PaymentKind, str]] = {"deposit": "dep", "payout": "pay"}
 _WORD_CHARACTERS: Final = 32
 
