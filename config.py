@@ -168,7 +168,9 @@ class Settings(BaseSettings):
     paystack_secret_key: SecretStr = SecretStr("")
     paystack_public_key: str = ""
     paystack_webhook_secret: SecretStr = SecretStr("")
-    paystack_base_url: str = "https://api.paystack.co"
+    paystack_base_url: Annotated[str, BeforeValidator(_checked_http_url)] = (
+        "https://api.paystack.co"
+    )
 
     @model_validator(mode="after")
     def _safe_in_production(self) -> Self:
@@ -182,6 +184,8 @@ class Settings(BaseSettings):
             )
         if self.debug:
             raise ValueError("DEBUG must not be on in production; unset it")
+        if urlsplit(self.paystack_base_url).scheme != "https":
+            raise ValueError("PAYSTACK_BASE_URL must start with https:// in production")
         return self
 
     @property
@@ -194,6 +198,11 @@ class Settings(BaseSettings):
             command_timeout_seconds=self.database_command_timeout_seconds,
             pgbouncer=self.database_pgbouncer,
         )
+
+    @property
+    def webhook_secret(self) -> SecretStr:
+        """What Paystack signs its webhooks with."""
+        return self.paystack_webhook_secret if self.paystack_webhook_secret.get_secret_value() else self.paystack_secret_key
 
     @property
     def effective_log_level(self) -> str:

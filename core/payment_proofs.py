@@ -20,9 +20,9 @@ WHERE first.id IS NULL OR first.type <> p.kind OR first.wallet_id <> p.wallet_id
         OR back.type <> 'payout_reversed' OR back.wallet_id <> p.wallet_id
         OR back.amount_minor <> p.amount_minor OR back.currency <> p.currency))
     OR (p.state <> 'PROCESSING') <> EXISTS (SELECT 1 FROM idempotency_keys
-        WHERE principal_id = 0 AND key = 'paystack:' || p.reference || ':end')
+        WHERE principal_id = 0 AND key = 'paystack:' || p.reference || ':' || 'end')
     OR (p.reversing_transaction_id IS NOT NULL) <> EXISTS (SELECT 1 FROM idempotency_keys
-        WHERE principal_id = 0 AND key = 'paystack:' || p.reference || ':reverse'
+        WHERE principal_id = 0 AND key = 'paystack:' || p.reference || ':' || 'reverse'
             AND status = 200)
 ORDER BY p.id LIMIT :limit
 """

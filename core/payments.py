@@ -4,6 +4,7 @@ The provider is never asked within a transaction. What it says by itself is not 
 asked how the payment stands. What follows for money is in `core.payment_ends`.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -12,10 +13,17 @@ import structlog
 from core import payment_rows
 from core.errors import IdempotencyInFlight, Unavailable
 from core.payment_ends import PaymentEnds
-from core.payment_errors import PaymentNotFound, PaymentRefused, ProviderUnavailable
+from core.payment_commands import BankAccount, PaymentKind
+from core.payment_errors import (
+    BankAccountNotFound,
+    CurrencyNotSupported,
+    PaymentNotFound,
+    PaymentRefused,
+    ProviderUnavailable,
+)
 from core.payment_rows import PaymentView
 from core.poster import Poster
-from core.provider import Checkout, Heard, PaymentProvider, ProviderRefused, Report
+from core.provider import Bank, Checkout, Heard, PaymentProvider, ProviderRefused, Report
 from db.session import Database
 
 log = structlog.get_logger(__name__)
@@ -103,6 +111,38 @@ class Payments:
             word = None
         async with self._database.transaction() as session:
             await payment_rows.put_off(session, view, word=word, now=datetime.now(UTC))
+
+    def check_currency(self, kind: PaymentKind, currency: str) -> None:
+        """Raise CurrencyNotSupported unless the provider handles a currency."""
+        if currency not in self._provider.currencies(kind):
+            raise CurrencyNotSupported
+
+    async def list_banks(self, currency: str) -> Sequence[Bank]:
+        """Return the banks. Raises CurrencyNotSupported or ProviderUnavailable."""
+        self.check_currency("payout", currency)
+        return await self._provider.list_banks(currency)
+
+    async def resolve_account(self, account: BankAccount) -> str:
+        """Return whose account this is. Raises BankAccountNotFound or ProviderUnavailable."""
+        try:
+            return await self._provider.resolve_account(account)
+        except ProviderRefused:
+            raise BankAccountNotFound from None
+
+    async def check_account(self, account: BankAccount) -> None:
+        """Raise BankAccountNotFound for an account that surely is none, before any money moves."""
+        try:
+            await self.resolve_account(account)
+        except ProviderUnavailable:
+            # It is checked again when the payout is made.
+            return
+
+    async def read_own(self, kind: PaymentKind, reference: str, user_id: int) -> PaymentView:
+        """Return a payment of this person's. Raises PaymentNotFound."""
+        view = await self.read(reference)
+        if view.user_id != user_id or view.payment.kind != kind:
+            raise PaymentNotFound
+        return view
 
     async def read(self, reference: str) -> PaymentView:
         """Return a payment. Raises PaymentNotFound."""

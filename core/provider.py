@@ -1,11 +1,11 @@
 """What a payment provider is to the wallet; `integrations.paystack` is one."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from core.money import Money
-from core.payment_commands import BankAccount
+from core.payment_commands import BankAccount, PaymentKind
 
 # `pending` is all that has not come to an end.
 Verdict = Literal["success", "failed", "reversed", "pending"]
@@ -61,6 +61,9 @@ class PaymentProvider(Protocol):
 
     Amounts are in minor units. Nothing but what only looks is tried twice.
     """
+
+    def currencies(self, kind: PaymentKind) -> Collection[str]:
+        """Return the currencies of deposits, or of payouts."""
 
     async def open_checkout(self, *, reference: str, money: Money, email: str) -> Checkout:
         """Begin a deposit under our reference. Raises ProviderRefused, also for a known one."""

@@ -6,10 +6,12 @@ from datetime import timedelta
 from typing import Annotated
 
 from fastapi import Depends
+from pydantic import SecretStr
 from starlette.requests import Request
 
 from core.api_keys import KeyCheck
 from core.assets import AssetCatalogue
+from core.payments import Payments
 from core.poster import Poster
 from core.security import AccessTokens, PasswordHasher
 from core.sign_ins import SignInCheck
@@ -28,6 +30,8 @@ class ServiceSettings:
     app_name: str
     direct_funding_allowed: bool
     refresh_lifetime: timedelta
+    # What the payment provider signs with; empty if there is none.
+    webhook_secret: SecretStr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +50,8 @@ class Services:
     key_check: KeyCheck
     assets: AssetCatalogue
     wallets: WalletReader
+    # None where no provider is set up.
+    payments: Payments | None
     metrics: Metrics
     # Set once the process was asked to end.
     draining: threading.Event

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ import structlog
 from pydantic import BaseModel
 
 from core.money import CURRENCY_EXPONENTS, Money
-from core.payment_commands import BankAccount
+from core.payment_commands import BankAccount, PaymentKind
 from core.payment_errors import ProviderUnavailable
 from core.payment_rows import OUR_REFERENCE
 from core.provider import Bank, Checkout, Heard, ProviderRefused, Report, Verdict
@@ -95,6 +95,10 @@ class Paystack:
             limits=httpx.Limits(max_connections=CONNECTIONS_LIMIT),
             headers={"Authorization": f"Bearer {secret_key}"},
         )
+
+    def currencies(self, kind: PaymentKind) -> Collection[str]:
+        """Return those that this client speaks of in Paystack's smallest units."""
+        return DEPOSIT_CURRENCIES if kind == "deposit" else RECIPIENT_TYPES
 
     async def open_checkout(self, *, reference: str, money: Money, email: str) -> Checkout:
         """POST /transaction/initialize."""
