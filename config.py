@@ -202,7 +202,11 @@ class Settings(BaseSettings):
     @property
     def webhook_secret(self) -> SecretStr:
         """What Paystack signs its webhooks with."""
-        return self.paystack_webhook_secret if self.paystack_webhook_secret.get_secret_value() else self.paystack_secret_key
+        return (
+            self.paystack_webhook_secret
+            if self.paystack_webhook_secret.get_secret_value()
+            else self.paystack_secret_key
+        )
 
     @property
     def effective_log_level(self) -> str:

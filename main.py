@@ -21,6 +21,7 @@ from core.api_keys import KeyCheck
 from core.assets import AssetCatalogue
 from core.errors import InternalError, MethodNotAllowed, NotFound
 from core.limiter import RateLimits, parse_limits
+from core.payments import Payments
 from core.poster import Poster, PosterLimits
 from core.security import AccessTokens, PasswordHasher
 from core.sign_ins import SignInCheck
@@ -30,6 +31,7 @@ from db.session import Database
 from dependencies.limits import RateLimiter
 from dependencies.services import Services, ServiceSettings
 from integrations.metrics import Metrics
+from integrations.paystack import Paystack
 from integrations.redis import GuardedRedis
 from integrations.traces import Traces, make_traces
 from middleware.answer_cache import AnswerCache
@@ -38,7 +40,7 @@ from middleware.request_context import PROBES, RequestContextMiddleware
 from middleware.trace_context import TraceContextMiddleware
 from operations.draining import draining_on_sigterm
 from operations.logs import configure_logs
-from routers import accounts, landing, people, service, transactions, transfers, wallets
+from routers import accounts, landing, payments, people, service, transactions, transfers, wallets
 from routers import credits as credits_routes
 from routers import metrics as metrics_page
 from routers.openapi import install_openapi
@@ -107,14 +109,16 @@ def make_services(
 ) -> Services:
     """Make what the handlers work with."""
     redis = GuardedRedis(settings.redis_url)
+    poster = Poster(database, _poster_limits(settings), traces.around_postings(metrics))
     return Services(
         settings=ServiceSettings(
             app_name=settings.app_name,
             direct_funding_allowed=settings.direct_funding_allowed,
             refresh_lifetime=timedelta(days=settings.refresh_token_expire_days),
+            webhook_secret=settings.webhook_secret,
         ),
         database=database,
-        poster=Poster(database, _poster_limits(settings), traces.around_postings(metrics)),
+        poster=poster,
         redis=redis,
         answers=AnswerCache(redis, database, installation_id),
         limiter=RateLimiter(
@@ -133,6 +137,7 @@ def make_services(
         key_check=KeyCheck(database, traces.around_key_checks(), prefix=settings.api_key_prefix),
         assets=AssetCatalogue(database),
         wallets=WalletReader(database),
+        payments=_payments(settings, database, poster),
         metrics=metrics,
         draining=threading.Event(),
     )
@@ -141,6 +146,8 @@ def make_services(
 async def close_services(services: Services) -> None:
     """Finish the postings that were taken and what follows them, then let go of Redis."""
     await services.poster.stop()
+    if services.payments is not None:
+        await services.payments.close()
     await services.answers.stop()
     await services.key_check.stop()
     await services.redis.close()
@@ -152,7 +159,17 @@ def add_routes(app: FastAPI) -> None:
     Not by `include_router`: it matches each request twice and replaces the application of our
     route class, which is all that `WalletRoute` is for.
     """
-    routers = (transactions, wallets, accounts, transfers, people, credits_routes, service, landing)
+    routers = (
+        transactions,
+        wallets,
+        payments,
+        accounts,
+        transfers,
+        people,
+        credits_routes,
+        service,
+        landing,
+    )
     for module in (*routers, metrics_page):
         app.router.routes.extend(module.router.routes)
     app.mount(service.ASSETS_PATH, service.documentation_assets())
@@ -232,6 +249,14 @@ def _methods_at(app: FastAPI, path: str) -> list[str]:
             methods |= route.methods or set()
     # What is mounted are files, to be read only.
     return sorted(methods or {"GET", "HEAD"})
+
+
+def _payments(settings: Settings, database: Database, poster: Poster) -> Payments | None:
+    secret_key = settings.paystack_secret_key.get_secret_value()
+    if not secret_key:
+        return None
+    provider = Paystack(secret_key=secret_key, base_url=settings.paystack_base_url)
+    return Payments(database, poster, provider)
 
 
 def _poster_limits(settings: Settings) -> PosterLimits:

@@ -12,8 +12,8 @@ import structlog
 
 from core import payment_rows
 from core.errors import IdempotencyInFlight, Unavailable
-from core.payment_ends import PaymentEnds
 from core.payment_commands import BankAccount, PaymentKind
+from core.payment_ends import PaymentEnds
 from core.payment_errors import (
     BankAccountNotFound,
     CurrencyNotSupported,
@@ -136,6 +136,10 @@ class Payments:
         except ProviderUnavailable:
             # It is checked again when the payout is made.
             return
+
+    async def close(self) -> None:
+        """Let go of the provider."""
+        await self._provider.close()
 
     async def read_own(self, kind: PaymentKind, reference: str, user_id: int) -> PaymentView:
         """Return a payment of this person's. Raises PaymentNotFound."""

@@ -85,3 +85,6 @@ class PaymentProvider(Protocol):
 
     async def verify_payout(self, reference: str) -> Report | None:
         """Return how a payout stands, None if there is none of this reference."""
+
+    async def close(self) -> None:
+        """Let go of connections."""

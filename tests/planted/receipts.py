@@ -61,11 +61,11 @@ BUGS: Final = (
         if queued >= QUEUED_LIMIT:
             return 0
         async with database.transaction() as session:
-            ids = await lease_due(session, now=now, limit=RECEIPTS_IN_A_PASS)
+            ids = await self._due.lease_due(session, now=now, limit=ROWS_IN_A_PASS)
 """,
         new="""\
         async with database.transaction() as session:
-            ids = await lease_due(session, now=now, limit=RECEIPTS_IN_A_PASS)
+            ids = await self._due.lease_due(session, now=now, limit=ROWS_IN_A_PASS)
         queued: int = broker.client.llen(f"{broker.namespace}:{self._queue}")
         if queued >= QUEUED_LIMIT:
             return 0
