@@ -24,7 +24,7 @@ from core.payment_errors import (
     WebhookSignatureInvalid,
 )
 from dependencies.attempts import UncachedKeyDep
-from dependencies.caller import CallerDep, limit_transactions
+from dependencies.caller import PUBLIC, DepositorDep, PayerDep, limit_transactions
 from dependencies.payments import PaymentsDep, WebhookDep
 from dependencies.services import ServicesDep
 from routers.refusals import refusals
@@ -67,14 +67,14 @@ Reference = Annotated[PaymentReference, Path()]
 async def start_deposit(
     services: ServicesDep,
     payments: PaymentsDep,
-    caller: CallerDep,
+    caller: DepositorDep,
     body: DepositIn,
     pending: UncachedKeyDep,
 ) -> Response:
     """Begin to pay in with Paystack, at `authorization_url`. It is credited once it is paid."""
-    currency = (await services.wallets.of_person(caller.user_id)).balance.currency
+    currency = (await services.wallets.of_person(caller.principal_id)).balance.currency
     payments.check_currency("deposit", currency)
-    command = body.command(caller.user_id, currency)
+    command = body.command(caller.principal_id, currency)
     answer = await pending.settle(command, PaymentBegun.of, status=201)
     if answer.status == 201:
         reference = PaymentBegun.model_validate_json(answer.body).reference
@@ -85,10 +85,10 @@ async def start_deposit(
 
 @router.get("/wallet/deposit/{reference}/status", responses=refusals(PaymentNotFound))
 async def read_deposit(
-    payments: PaymentsDep, caller: CallerDep, reference: Reference
+    payments: PaymentsDep, caller: DepositorDep, reference: Reference
 ) -> PaymentOut:
     """Show how a deposit of one's own stands. This credits nothing."""
-    return PaymentOut.of(await payments.read_own("deposit", reference, caller.user_id))
+    return PaymentOut.of(await payments.read_own("deposit", reference, caller.principal_id))
 
 
 @router.post(
@@ -96,6 +96,7 @@ async def read_deposit(
     responses=refusals(
         WebhookSignatureInvalid, InvalidJson, ProviderUnavailable, PaymentsNotConfigured
     ),
+    dependencies=[Depends(PUBLIC)],
 )
 async def hear_paystack(payments: PaymentsDep, webhook: WebhookDep) -> WebhookOut:
     """For Paystack: tells that something happened to a payment. Paystack is asked what it was."""
@@ -123,7 +124,7 @@ async def hear_paystack(payments: PaymentsDep, webhook: WebhookDep) -> WebhookOu
 async def start_payout(
     services: ServicesDep,
     payments: PaymentsDep,
-    caller: CallerDep,
+    caller: PayerDep,
     body: PayoutIn,
     pending: UncachedKeyDep,
 ) -> Response:
@@ -131,9 +132,9 @@ async def start_payout(
 
     A repeated request is told how the payout stands by then.
     """
-    currency = (await services.wallets.of_person(caller.user_id)).balance.currency
+    currency = (await services.wallets.of_person(caller.principal_id)).balance.currency
     payments.check_currency("payout", currency)
-    command = body.command(caller.user_id, currency)
+    command = body.command(caller.principal_id, currency)
     await payments.check_account(body.account)
     answer = await pending.settle(command, PaymentBegun.of, status=201)
     if answer.status == 201:
@@ -144,16 +145,16 @@ async def start_payout(
 
 
 @router.get("/wallet/withdraw/{reference}/status", responses=refusals(PaymentNotFound))
-async def read_payout(payments: PaymentsDep, caller: CallerDep, reference: Reference) -> PaymentOut:
+async def read_payout(payments: PaymentsDep, caller: PayerDep, reference: Reference) -> PaymentOut:
     """Show how a payout of one's own stands."""
-    return PaymentOut.of(await payments.read_own("payout", reference, caller.user_id))
+    return PaymentOut.of(await payments.read_own("payout", reference, caller.principal_id))
 
 
 @router.get(
     "/banks", responses=refusals(CurrencyNotSupported, ProviderUnavailable, PaymentsNotConfigured)
 )
 async def list_banks(
-    payments: PaymentsDep, _caller: CallerDep, query: Annotated[BanksQuery, Query()]
+    payments: PaymentsDep, _caller: PayerDep, query: Annotated[BanksQuery, Query()]
 ) -> BanksOut:
     """List the banks that can be paid out to."""
     banks = await payments.list_banks(query.currency)
@@ -166,7 +167,7 @@ async def list_banks(
     dependencies=[Depends(limit_transactions)],
 )
 async def resolve_account(
-    payments: PaymentsDep, _caller: CallerDep, query: Annotated[AccountQuery, Query()]
+    payments: PaymentsDep, _caller: PayerDep, query: Annotated[AccountQuery, Query()]
 ) -> BankAccountOut:
     """Tell whose account it is, to be shown before money is sent there."""
     name = await payments.resolve_account(query.account)

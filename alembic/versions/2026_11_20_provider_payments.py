@@ -1,6 +1,6 @@
 """Payments that a provider takes in or pays out, and the house's accounts of money in transit.
 
-Revision: 0009, after 0006
+Revision: 0009, after 0007
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0009"
-down_revision = "0006"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
