@@ -185,9 +185,9 @@ class Paystack:
         reply = await self._look(path, {})
         if reply.says_not_found:
             return None
-        if not reply.is_good:
+        if not reply.is_good or reply.body.get("data") is None:
             raise ProviderUnavailable
-        return reply.body.get("data")
+        return reply.body["data"]
 
     async def _look(self, path: str, parameters: Mapping[str, str]) -> _Reply:
         try:
