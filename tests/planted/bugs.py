@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tests.planted import accounts, entrance, keys, posting, receipts
+from tests.planted import accounts, entrance, keys, payments, posting, receipts
 from tests.planted.bug import Bug
 
 BUGS: Final[tuple[Bug, ...]] = (
@@ -11,4 +11,5 @@ BUGS: Final[tuple[Bug, ...]] = (
     *keys.BUGS,
     *receipts.BUGS,
     *entrance.BUGS,
+    *payments.BUGS,
 )
