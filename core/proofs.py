@@ -7,8 +7,7 @@ would prove itself right. `core.verification` says which is for which rule.
 from typing import Final
 
 # In all queries a credit adds to a wallet and a debit takes from it, and an entry without a wallet
-# is the outside world. A money movement that waits for a provider (PROCESSING) may have moved
-# money already, or not yet.
+# is the outside world. What waits for a provider (PROCESSING) has moved nothing yet.
 
 PAIRED: Final = """
 WITH sides AS (
@@ -25,7 +24,7 @@ SELECT transactions.id AS transaction_id, transactions.state, transactions.amoun
 FROM transactions LEFT JOIN sides ON sides.transaction_id = transactions.id
 WHERE CASE
     WHEN sides.transaction_id IS NULL THEN state = 'SUCCESS'
-    ELSE state = 'FAILED' OR entries <> 2 OR debits <> 1 OR credits <> 1
+    ELSE state <> 'SUCCESS' OR entries <> 2 OR debits <> 1 OR credits <> 1
         OR lowest_minor <> amount_minor OR highest_minor <> amount_minor
         OR first_currency <> currency OR last_currency <> currency
     END

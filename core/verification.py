@@ -68,7 +68,7 @@ async def check_rules(connection: AsyncConnection) -> AsyncIterator[RuleResult]:
 RULES: Final = (
     Rule(
         name="paired",
-        promise="Every success has one debit and one credit of its amount; a failure has none.",
+        promise="Every success has one debit and one credit of its amount; all else has none.",
         query=proofs.PAIRED,
     ),
     Rule(

@@ -44,7 +44,7 @@ from schemas.payments import (
     WebhookOut,
 )
 
-router = APIRouter(route_class=WalletRoute, tags=["Paystack"])
+router = APIRouter(route_class=WalletRoute, tags=["Payments"])
 
 Reference = Annotated[PaymentReference, Path()]
 

@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import os
+import sys
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import httpx
 import uvicorn
@@ -13,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from devtools.paystack.app import LocalPaystack
 from devtools.paystack.webhooks import sign
 from operations.listening import listen, port_of
+from tests.processes import RealProcess
 
 SECRET = "sk_test_local_secret_that_nobody_else_has"
 WEBHOOK = "/wallet/paystack/webhook"
@@ -52,6 +56,41 @@ async def deliver(
             "x-paystack-signature": sign(body, secret) if signature is None else signature,
         },
     )
+
+
+class PaystackProcess(RealProcess):
+    """The local Paystack in a process of its own, which sends no webhooks that arrive."""
+
+    def __init__(self, *, log_path: Path) -> None:
+        super().__init__(log_path=log_path)
+        self._port = 0
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What makes the wallet use it."""
+        base_url = f"http://127.0.0.1:{self._port}"
+        return {"PAYSTACK_SECRET_KEY": SECRET, "PAYSTACK_BASE_URL": base_url}
+
+    def start(self) -> Self:
+        """Starts it; returns when it answers."""
+        with listen("127.0.0.1", self._port) as listener:
+            self._port = port_of(listener)
+            descriptor = listener.fileno()
+            command = [sys.executable, "-m", "devtools.paystack", "--fd", str(descriptor)]
+            self._spawn(
+                [*command, "--webhook-url", "http://127.0.0.1:9/"],
+                self._answers,
+                environment={**os.environ, **self.settings},
+                descriptors=[descriptor],
+            )
+        return self
+
+    def _answers(self) -> bool:
+        try:
+            url = f"{self.settings['PAYSTACK_BASE_URL']}/local/transfers"
+            return httpx.get(url, timeout=1).status_code == 200
+        except httpx.HTTPError:
+            return False
 
 
 class Trouble:
