@@ -111,12 +111,7 @@ def make_services(
     redis = GuardedRedis(settings.redis_url)
     poster = Poster(database, _poster_limits(settings), traces.around_postings(metrics))
     return Services(
-        settings=ServiceSettings(
-            app_name=settings.app_name,
-            direct_funding_allowed=settings.direct_funding_allowed,
-            refresh_lifetime=timedelta(days=settings.refresh_token_expire_days),
-            webhook_secret=settings.webhook_secret,
-        ),
+        settings=_service_settings(settings),
         database=database,
         poster=poster,
         redis=redis,
@@ -249,6 +244,15 @@ def _methods_at(app: FastAPI, path: str) -> list[str]:
             methods |= route.methods or set()
     # What is mounted are files, to be read only.
     return sorted(methods or {"GET", "HEAD"})
+
+
+def _service_settings(settings: Settings) -> ServiceSettings:
+    return ServiceSettings(
+        app_name=settings.app_name,
+        direct_funding_allowed=settings.direct_funding_allowed,
+        refresh_lifetime=timedelta(days=settings.refresh_token_expire_days),
+        webhook_secret=settings.webhook_secret,
+    )
 
 
 def _payments(settings: Settings, database: Database, poster: Poster) -> Payments | None:

@@ -85,8 +85,8 @@ class Move:
 INCOMING: Final = frozenset[TransactionType](
     {"deposit", "top_up", "bonus", "payout_returned", "payout_reversed"}
 )
-# What makes the accounts of holders and of the house that it names, if they are not there.
-ISSUING: Final = frozenset[TransactionType]({"top_up", "bonus", "payout"})
+# What makes the accounts it names, if they are not there.
+ISSUING: Final = frozenset[TransactionType]({"top_up", "bonus"})
 
 
 def deposit(*, user_id: int, money: Money) -> Move:

@@ -139,7 +139,7 @@ BUGS: Final = (
     ),
     Bug(
         name="receipt_for_the_sender_alone",
-        file="core/settlement.py",
+        file="core/booking.py",
         old="            if account.user_id is not None and account.user_id not in told:",
         new="            if account.user_id is not None and account.id == movement.wallet_id:",
         breaks="Whoever is paid hears nothing of it.",
