@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from core.errors import (
     BalanceLimitExceeded,
+    IdempotencyInFlight,
     InsufficientFunds,
     InvalidJson,
     Unavailable,
@@ -59,6 +60,7 @@ Reference = Annotated[PaymentReference, Path()]
         CurrencyNotSupported,
         BalanceLimitExceeded,
         PaymentRefused,
+        IdempotencyInFlight,
         ProviderUnavailable,
         PaymentsNotConfigured,
     ),
