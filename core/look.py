@@ -10,7 +10,18 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import CTE, Executable, Select, func, literal, select, type_coerce, union, union_all
+from sqlalchemy import (
+    CTE,
+    Executable,
+    Select,
+    func,
+    literal,
+    literal_column,
+    select,
+    type_coerce,
+    union,
+    union_all,
+)
 from sqlalchemy import null as no_value
 from sqlalchemy.types import String
 
@@ -266,7 +277,8 @@ def _pending_statement(dialect_name: str) -> Select[Any]:
     return (
         select(payments.wallet_id, func.count().label("payments"))
         .where(
-            payments.state == "PROCESSING",
+            # As text: see `core.payment_rows`.
+            payments.state == literal_column("'PROCESSING'"),
             id_among(dialect_name, payments.wallet_id, "wallet_ids"),
         )
         .group_by(payments.wallet_id)
