@@ -89,7 +89,7 @@ class PaymentEnds:
             # Not of how it ends: whoever comes second is told how it ended.
             fingerprint=hashlib.sha256(f"{what} {reference}".encode()).digest(),
             command=command,
-            render=_render,
+            render=render_end,
         )
         try:
             return (await self._poster.post(attempt)).body
@@ -110,7 +110,8 @@ def key_of(reference: str, what: str) -> str:
     return f"paystack:{reference}:{what}"
 
 
-def _render(outcome: Outcome) -> Rendered:
+def render_end(outcome: Outcome) -> Rendered:
+    """Word an outcome for whoever ends a payment: this is what the second one is told."""
     match outcome:
         case PaymentEnded(failure_code=failure_code):
             return Rendered(200, json.dumps({"failure_code": failure_code}))
