@@ -17,7 +17,8 @@ from core.poster import Poster
 from core.provider import Heard, PaymentProvider, Verdict
 from db.session import Database
 from integrations.paystack import Paystack
-from tests.core.test_payments import SECRET, Desk, desk, provider
+from tests.core.test_payments import Desk, desk, provider
+from tests.paystack import SECRET
 from tests.people import People, Person
 
 __all__ = ("desk", "provider")
