@@ -468,3 +468,22 @@ async def test_a_page_is_opened_once_and_told_again(desk: Desk, people: People) 
     assert await desk.states(lost) == ("FAILED", "provider_refused", None)
     with pytest.raises(PaymentRefused):
         await desk.payments.open_checkout(lost, is_repeated=True)
+
+
+@pytest.mark.promise("S3-payout-back")
+async def test_a_payout_that_the_provider_has_already_is_not_refused(
+    desk: Desk, people: People
+) -> None:
+    person = await people.with_wallet(25)
+    reference = await desk.begin(person, "payout")
+    # Taken once before, by a process that did not live to write down anything.
+    client = Paystack(secret_key=SECRET, base_url=desk.provider.base_url)
+    recipient = await client.make_recipient(BANK, name="Jane Doe", currency="NGN")
+    await client.pay_out(reference=reference, recipient_code=recipient, money=TEN)
+    await client.close()
+
+    view = await desk.payments.send_payout(reference, is_repeated=False)
+
+    assert (view.state, view.provider_status) == ("PROCESSING", "pending")
+    assert await person.balance() == 15
+    await desk.prove()

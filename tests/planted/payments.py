@@ -5,7 +5,6 @@ from typing import Final
 from tests.planted.bug import Bug
 
 _CORE = "tests/core/test_payments.py"
-_KILLS = "tests/core/test_payment_kills.py"
 _CLIENT = "tests/integrations/test_paystack.py"
 _FORGED = f"{_CLIENT}::test_other_signatures_are_none"
 
@@ -64,7 +63,7 @@ BUGS: Final = (
         old="known = await self._provider.verify_payout(reference)",
         new="known = None",
         breaks="A payout whose answer was lost is sent and given back as well.",
-        tests=(f"{_KILLS}::test_killed_while_a_payout_begins",),
+        tests=(f"{_CORE}::test_a_payout_that_the_provider_has_already_is_not_refused",),
     ),
     Bug(
         name="pending_payouts_expire",
