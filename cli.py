@@ -130,6 +130,14 @@ def outbox(
 
 
 @app.command()
+def payments() -> None:
+    """List the payments that somebody has to look into; exits with 1 if there are any."""
+    from operations import payments as looked_into
+
+    raise typer.Exit(looked_into.show(_settings()))
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     with (ROOT / "pyproject.toml").open("rb") as file:

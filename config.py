@@ -15,12 +15,11 @@ from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from core.api_keys import LIVE, TEST
 from core.money import CURRENCY_EXPONENTS
 from db.session import DatabaseOptions
+from db.urls import async_database_url
 
 SECRET_KEY_MIN_BYTES = 32
 LOCAL_DIRECTORY = Path(".local")
@@ -31,36 +30,9 @@ VERSION: str = tomllib.loads(
 # Values that stand in documentation and tutorials: whoever deploys one has published the key.
 PUBLISHED_SECRETS = frozenset({"change-me", "secret", "your-secret-key", "changeme"})
 
-ASYNC_DRIVERS = {
-    "postgres": "postgresql+asyncpg",
-    "postgresql": "postgresql+asyncpg",
-    "postgresql+asyncpg": "postgresql+asyncpg",
-    "sqlite": "sqlite+aiosqlite",
-    "sqlite+aiosqlite": "sqlite+aiosqlite",
-}
-
 
 class SettingsError(Exception):
     """The settings cannot be used; the message is one line that says which and what to do."""
-
-
-def async_database_url(url: str) -> str:
-    """Turn the URL that hosting providers hand out into the one SQLAlchemy's async engines take.
-
-    Raises ValueError for a scheme other than PostgreSQL and SQLite.
-    """
-    scheme, separator, rest = url.partition("://")
-    if not separator or scheme not in ASYNC_DRIVERS:
-        raise ValueError("must start with postgresql:// or sqlite://")
-    try:
-        parsed = make_url(f"{ASYNC_DRIVERS[scheme]}://{rest}")
-    except ArgumentError as error:
-        raise ValueError("is not a database URL") from error
-    # libpq's name for it, which asyncpg does not know.
-    if "sslmode" in parsed.query:
-        mode = parsed.query["sslmode"]
-        parsed = parsed.difference_update_query(["sslmode"]).update_query_dict({"ssl": mode})
-    return parsed.render_as_string(hide_password=False)
 
 
 def _checked_redis_url(url: str) -> str:
@@ -173,7 +145,9 @@ class Settings(BaseSettings):
     paystack_secret_key: SecretStr = SecretStr("")
     paystack_public_key: str = ""
     paystack_webhook_secret: SecretStr = SecretStr("")
-    paystack_base_url: str = "https://api.paystack.co"
+    paystack_base_url: Annotated[str, BeforeValidator(_checked_http_url)] = (
+        "https://api.paystack.co"
+    )
 
     @model_validator(mode="after")
     def _google_is_whole(self) -> Self:
@@ -207,6 +181,8 @@ class Settings(BaseSettings):
             )
         if self.debug:
             raise ValueError("DEBUG must not be on in production; unset it")
+        if urlsplit(self.paystack_base_url).scheme != "https":
+            raise ValueError("PAYSTACK_BASE_URL must start with https:// in production")
         return self
 
     @property
@@ -224,6 +200,15 @@ class Settings(BaseSettings):
     def refresh_lifetime(self) -> timedelta:
         """How long a refresh token may be used."""
         return timedelta(days=self.refresh_token_expire_days)
+
+    @property
+    def webhook_secret(self) -> SecretStr:
+        """What Paystack signs its webhooks with."""
+        return (
+            self.paystack_webhook_secret
+            if self.paystack_webhook_secret.get_secret_value()
+            else self.paystack_secret_key
+        )
 
     @property
     def effective_log_level(self) -> str:

@@ -9,19 +9,15 @@ from functools import partial
 import structlog
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
-from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
 from config import VERSION, Settings, load_settings_or_exit
 from core.api_keys import KeyCheck
 from core.assets import AssetCatalogue
-from core.errors import InternalError, MethodNotAllowed, NotFound
 from core.identities import LINK_AUDIENCE, Identities
 from core.identity_providers import Challenges
 from core.limiter import RateLimits, parse_limits
+from core.payments import Payments
 from core.poster import Poster, PosterLimits
 from core.security import AccessTokens, PasswordHasher, Signer
 from core.sign_ins import SignInCheck
@@ -33,6 +29,7 @@ from dependencies.services import GoogleSignIn, Services, ServiceSettings
 from integrations.google import GoogleClient
 from integrations.identity_providers import choose_provider
 from integrations.metrics import Metrics
+from integrations.paystack import Paystack
 from integrations.redis import GuardedRedis
 from integrations.traces import Traces, make_traces
 from middleware.answer_cache import AnswerCache
@@ -41,12 +38,9 @@ from middleware.request_context import PROBES, RequestContextMiddleware
 from middleware.trace_context import TraceContextMiddleware
 from operations.draining import draining_on_sigterm
 from operations.logs import configure_logs
-from routers import accounts, google, landing, people, service, transactions, transfers, wallets
-from routers import credits as credits_routes
-from routers import metrics as metrics_page
-from routers.openapi import install_openapi
+from routers import landing
 from routers.shortcut import ShortcutMiddleware
-from schemas.problem import problem_response
+from routers.table import add_error_handlers, add_routes
 
 log = structlog.get_logger(__name__)
 
@@ -112,11 +106,7 @@ def make_services(
     redis = GuardedRedis(settings.redis_url)
     poster = Poster(database, _poster_limits(settings), traces.around_postings(metrics))
     return Services(
-        settings=ServiceSettings(
-            app_name=settings.app_name,
-            direct_funding_allowed=settings.direct_funding_allowed,
-            refresh_lifetime=settings.refresh_lifetime,
-        ),
+        settings=_service_settings(settings),
         database=database,
         poster=poster,
         redis=redis,
@@ -136,6 +126,7 @@ def make_services(
         assets=AssetCatalogue(database),
         google=make_google_sign_in(settings, database, poster),
         wallets=WalletReader(database),
+        payments=_payments(settings, database, poster),
         metrics=metrics,
         draining=threading.Event(),
     )
@@ -167,28 +158,13 @@ def make_google_sign_in(settings: Settings, database: Database, poster: Poster) 
 async def close_services(services: Services) -> None:
     """Finish the postings that were taken and what follows them, then let go of Redis."""
     await services.poster.stop()
+    if services.payments is not None:
+        await services.payments.close()
     await services.answers.stop()
     await services.key_check.stop()
     await services.redis.close()
     if services.google.provider is not None:
         await services.google.provider.close()
-
-
-def add_routes(app: FastAPI) -> None:
-    """Add every route.
-
-    Not by `include_router`: it matches each request twice and replaces the application of our
-    route class, which is all that `WalletRoute` is for.
-    """
-    of_people = (transactions, wallets, accounts, transfers, people, google)
-    for module in (*of_people, credits_routes, service, landing, metrics_page):
-        app.router.routes.extend(module.router.routes)
-    app.mount(service.ASSETS_PATH, service.documentation_assets())
-    app.mount(landing.STATIC_PATH, landing.static_files)
-    app.add_route("/docs", service.read_swagger_ui, include_in_schema=False)
-    app.add_route("/redoc", service.read_redoc, include_in_schema=False)
-    app.add_route("/openapi.json", service.read_openapi, include_in_schema=False)
-    install_openapi(app)
 
 
 def add_middleware(app: FastAPI, settings: Settings, metrics: Metrics, traces: Traces) -> None:
@@ -220,25 +196,6 @@ def add_middleware(app: FastAPI, settings: Settings, metrics: Metrics, traces: T
     app.add_middleware(RequestContextMiddleware, observe=metrics.observe_request)
 
 
-def add_error_handlers(app: FastAPI) -> None:
-    """Turn what is raised outside our routes into problems as well."""
-
-    async def handle_http(request: Request, error: Exception) -> Response:
-        request_id = request.scope["request_id"]
-        if isinstance(error, HTTPException) and error.status_code == MethodNotAllowed.status:
-            allowed = ", ".join(_methods_at(app, request.scope["path"]))
-            allow = (b"allow", allowed.encode())
-            return problem_response(MethodNotAllowed(), request_id, [allow])
-        return problem_response(NotFound(), request_id)
-
-    async def handle_defect(request: Request, error: Exception) -> Response:
-        log.error("unexpected_error", exc_info=error)
-        return problem_response(InternalError(), request.scope["request_id"])
-
-    app.add_exception_handler(HTTPException, handle_http)
-    app.add_exception_handler(Exception, handle_defect)
-
-
 def _telemetry(traces: Traces) -> TelemetryConfig:
     """Let FastAPI trace requests, but for probes; it does nothing else, and nothing by itself."""
     return {
@@ -252,14 +209,21 @@ def _telemetry(traces: Traces) -> TelemetryConfig:
     }
 
 
-def _methods_at(app: FastAPI, path: str) -> list[str]:
-    """Return the methods of all routes at a path; the router knows only the first route's."""
-    methods: set[str] = set()
-    for route in app.router.routes:
-        if isinstance(route, Route) and route.path_regex.match(path):
-            methods |= route.methods or set()
-    # What is mounted are files, to be read only.
-    return sorted(methods or {"GET", "HEAD"})
+def _service_settings(settings: Settings) -> ServiceSettings:
+    return ServiceSettings(
+        app_name=settings.app_name,
+        direct_funding_allowed=settings.direct_funding_allowed,
+        refresh_lifetime=settings.refresh_lifetime,
+        webhook_secret=settings.webhook_secret,
+    )
+
+
+def _payments(settings: Settings, database: Database, poster: Poster) -> Payments | None:
+    secret_key = settings.paystack_secret_key.get_secret_value()
+    if not secret_key:
+        return None
+    provider = Paystack(secret_key=secret_key, base_url=settings.paystack_base_url)
+    return Payments(database, poster, provider)
 
 
 def _poster_limits(settings: Settings) -> PosterLimits:

@@ -13,14 +13,20 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import AsyncIO
 
 from config import load_settings_or_exit
+from core import outbox, payment_rows
 from core.sign_ins import delete_expired
 from db.session import Database
 from operations.courier import Courier, make_courier
 from operations.last_resort import LastResort
 from operations.logs import configure_logs
 from operations.relay import Relay
+from operations.teller import Teller, make_teller
 
 RECEIPTS_QUEUE = "receipts"
+PAYMENTS_QUEUE = "payments"
+# Few: each costs the provider a call or two, and most payments are heard of before.
+PAYMENTS_PER_SECOND = 10
+PAYMENTS_PASS_SECONDS = 1
 
 log = structlog.get_logger(__name__)
 
@@ -36,6 +42,13 @@ dramatiq.set_broker(broker)
 async def mail_receipt(receipt_ids: list[int]) -> None:
     """Send receipts of the outbox, those that were not sent yet."""
     await courier().deliver(receipt_ids)
+
+
+# Not retried by Dramatiq either: what was borrowed is due again when its lease ends.
+@dramatiq.actor(queue_name=PAYMENTS_QUEUE, max_retries=0, time_limit=110_000)
+async def check_payments(payment_ids: list[int]) -> None:
+    """Ask the provider about payments that nobody heard the end of."""
+    await teller().check(payment_ids)
 
 
 @dramatiq.actor(max_retries=5, min_backoff=1_000, max_backoff=60_000, time_limit=60_000)
@@ -55,12 +68,30 @@ def courier() -> Courier:
     return make_courier(settings)
 
 
+@cache
+def teller() -> Teller:
+    """Return this process's teller; made on first use, as the courier is."""
+    return make_teller(settings)
+
+
 broker.add_middleware(LastResort())
 broker.add_middleware(
     Relay(
         settings.database_options,
         RECEIPTS_QUEUE,
         mail_receipt.message,
-        receipts_per_second=settings.receipts_per_second,
+        due=outbox,
+        rows_per_second=settings.receipts_per_second,
     )
 )
+if settings.paystack_secret_key.get_secret_value():
+    broker.add_middleware(
+        Relay(
+            settings.database_options,
+            PAYMENTS_QUEUE,
+            check_payments.message,
+            due=payment_rows,
+            rows_per_second=PAYMENTS_PER_SECOND,
+            pass_seconds=PAYMENTS_PASS_SECONDS,
+        )
+    )

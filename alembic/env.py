@@ -9,8 +9,9 @@ from sqlalchemy import Connection, event, text
 from sqlmodel import SQLModel
 
 import db.models  # noqa: F401 - fills the metadata
-from config import async_database_url, load_settings_or_exit
+from config import load_settings_or_exit
 from db.session import FREE_PLANS, Database
+from db.urls import async_database_url
 
 # A migration that waits for a lock makes everyone behind it wait as well: rather fail and retry.
 LOCK_TIMEOUT = "5s"

@@ -23,9 +23,10 @@ from alembic import command
 from dotenv import dotenv_values
 
 from bench.people import TOKEN_MINUTES, Person, make_people
-from config import Settings, async_database_url
+from config import Settings
 from db.schema import alembic_config
 from db.session import Database, DatabaseOptions
+from db.urls import async_database_url
 from operations.children import ROOT
 from operations.sentinel import Sentinel
 from tests.processes import ApiProcess, RealProcess, WorkerProcess

@@ -8,6 +8,7 @@ from typing import assert_never
 from core.commands import (
     AccountNumber,
     CreditsOf,
+    InTransit,
     Primary,
     Reference,
     Treasury,
@@ -48,7 +49,8 @@ class Book:
     """The open accounts that a batch may touch, all of them locked.
 
     `holders` are the ids of those who hold credits, by the names that services have for them.
-    `open_accounts` counts the open accounts of those who open another.
+    `open_accounts` counts the open accounts of those who open another; `pending_payments` the
+    payments that have not ended, by wallet, if the batch closes any.
     """
 
     def __init__(
@@ -58,11 +60,12 @@ class Book:
     ):
         self.holders = dict(holders or {})
         self.open_accounts: Counter[int] = Counter()
+        self.pending_payments: Counter[int] = Counter()
         self._by_id: dict[int, Account] = {}
         self._by_number: dict[str, Account] = {}
         self._primaries: dict[int, Account] = {}
         self._credits: dict[tuple[int, str], Account] = {}
-        self._treasuries: dict[str, Account] = {}
+        self._house: dict[tuple[str, str], Account] = {}
         for account in accounts:
             self._take(account)
 
@@ -97,13 +100,19 @@ class Book:
                 holder_id = self.holders.get(reference.external_user_id, 0)
                 return self._credits.get((holder_id, reference.asset.code))
             case Treasury():
-                return self._treasuries.get(reference.asset.code)
+                return self._house.get(("treasury", reference.asset.code))
+            case InTransit():
+                return self._house.get(("in_transit", reference.currency))
             case _:
                 assert_never(reference)
 
     def get(self, wallet_id: int) -> Account:
         """Return the open account with this id, which is known to be here."""
         return self._by_id[wallet_id]
+
+    def wallet_ids(self) -> list[int]:
+        """Return the ids of all open accounts here."""
+        return list(self._by_id)
 
     def apply(self, *sides: Side) -> None:
         """Set the balances that the entries of a posting leave behind."""
@@ -119,8 +128,8 @@ class Book:
                 self._primaries[account.user_id] = account
         elif account.holder_id is not None:
             self._credits[account.holder_id, account.currency] = account
-        elif account.system_role == "treasury":
-            self._treasuries[account.currency] = account
+        elif account.system_role is not None:
+            self._house[account.system_role, account.currency] = account
 
 
 def _of_person(account: Account | None, user_id: int | None) -> Account | None:

@@ -8,59 +8,56 @@ from typing import Final, Literal
 from core.assets import Asset
 from core.errors import WalletError
 from core.money import Money
+from core.payment_commands import (
+    EndPayment,
+    PaymentEnded,
+    PaymentStarted,
+    ReversePayout,
+    StartPayment,
+)
+from core.references import (
+    AccountNumber,
+    AllOf,
+    CreditsOf,
+    InTransit,
+    Named,
+    Primary,
+    Reference,
+    Treasury,
+    WalletId,
+)
 
-TransactionType = Literal["deposit", "withdrawal", "transfer", "top_up", "bonus", "spend"]
+# What other modules take from here although it is defined elsewhere.
+__all__ = (
+    "AccountNumber",
+    "AllOf",
+    "CreditsOf",
+    "EndPayment",
+    "InTransit",
+    "Named",
+    "PaymentEnded",
+    "PaymentStarted",
+    "Primary",
+    "Reference",
+    "ReversePayout",
+    "StartPayment",
+    "Treasury",
+    "WalletId",
+)
+
+TransactionType = Literal[
+    "deposit",
+    "withdrawal",
+    "transfer",
+    "top_up",
+    "bonus",
+    "spend",
+    "payout",
+    "payout_settled",
+    "payout_returned",
+    "payout_reversed",
+]
 CreditType = Literal["top_up", "bonus", "spend"]
-
-
-@dataclass(frozen=True, slots=True)
-class Primary:
-    """A person's primary wallet."""
-
-    user_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class WalletId:
-    """The wallet of some person, by its id."""
-
-    wallet_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class AccountNumber:
-    """The account of some person by its number; with `user_id` only if it is theirs."""
-
-    number: str
-    user_id: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class AllOf:
-    """All of a person's accounts: whoever opens another is asked how many there are."""
-
-    user_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class CreditsOf:
-    """The credits of one kind of somebody, under the name that a service has for them."""
-
-    external_user_id: str
-    asset: Asset
-
-
-@dataclass(frozen=True, slots=True)
-class Treasury:
-    """The house's own account of credits: what it gave out, it owes."""
-
-    asset: Asset
-
-
-# How a command names an account that is open, or not there.
-Reference = Primary | WalletId | AccountNumber | CreditsOf | Treasury
-# What a command names to be looked at.
-Named = Reference | AllOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +65,7 @@ class Move:
     """Move `money` between the account that it is asked of, `own`, and another one.
 
     Without `other` that is the outside world. The type tells the direction: see INCOMING.
+    `ends_payment` is set on what ends a payment that began before: no freeze holds that up.
     """
 
     type: TransactionType
@@ -75,6 +73,7 @@ class Move:
     other: Reference | None
     money: Money
     description: str | None = None
+    ends_payment: bool = False
 
     @property
     def references(self) -> Iterable[Named]:
@@ -83,7 +82,9 @@ class Move:
 
 
 # What adds to the account that it is asked of; everything else takes from it.
-INCOMING: Final = frozenset[TransactionType]({"deposit", "top_up", "bonus"})
+INCOMING: Final = frozenset[TransactionType](
+    {"deposit", "top_up", "bonus", "payout_returned", "payout_reversed"}
+)
 # What makes the accounts it names, if they are not there.
 ISSUING: Final = frozenset[TransactionType]({"top_up", "bonus"})
 
@@ -171,7 +172,7 @@ class CloseWallet:
         return (self.wallet,)
 
 
-Command = Move | OpenWallet | OpenAccount | CloseWallet
+Command = Move | OpenWallet | OpenAccount | CloseWallet | StartPayment | EndPayment | ReversePayout
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +214,7 @@ class Refused:
     created_at: datetime
 
 
-Outcome = Moved | Opened | Closed | Refused
+Outcome = Moved | Opened | Closed | PaymentStarted | PaymentEnded | Refused
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import Select, Subquery, literal_column, or_, select, union
+from sqlalchemy import Select, Subquery, func, literal_column, or_, select, union
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -20,6 +20,7 @@ EntryType = Literal["DEBIT", "CREDIT"]
 
 EXTERNAL_SOURCE: Final = "External Source"
 EXTERNAL_DESTINATION: Final = "External Destination"
+_FROM_OUTSIDE: Final = frozenset({"deposit", "payout_returned", "payout_reversed"})
 # A transfer that failed because nobody has the wallet it named.
 UNKNOWN_RECIPIENT: Final = "Unknown Recipient"
 
@@ -176,18 +177,21 @@ def _filtered(statement: Select[Any], page: Page, before_id: int | None) -> Sele
 
 def _named_transactions(ids: Subquery) -> Select[Any]:
     """Select the transactions with the names of both people, newest first."""
-    transactions = Tables.transactions
+    transactions, payments = Tables.transactions, Tables.provider_payments
     own_wallet, other_wallet = Tables.wallets.alias(), Tables.wallets.alias()
     owner, other = Tables.users.alias(), Tables.users.alias()
     return (
         select(
             transactions,
+            # To a person a payout has succeeded when it has arrived, not when it has left.
+            func.coalesce(payments.c.state, transactions.c.state).label("state_told"),
             owner.c.first_name.label("owner_first_name"),
             owner.c.last_name.label("owner_last_name"),
             other.c.first_name.label("other_first_name"),
             other.c.last_name.label("other_last_name"),
         )
         .join(ids, ids.c.id == transactions.c.id)
+        .join(payments, payments.c.transaction_id == transactions.c.id, isouter=True)
         .join(own_wallet, own_wallet.c.id == transactions.c.wallet_id)
         .join(owner, owner.c.id == own_wallet.c.user_id, isouter=True)
         .join(
@@ -201,7 +205,7 @@ def _named_transactions(ids: Subquery) -> Select[Any]:
 def _history_item(row: Any) -> HistoryItem:
     owner = f"{row.owner_first_name} {row.owner_last_name}"
     sender, receiver = owner, EXTERNAL_DESTINATION
-    if row.type == "deposit":
+    if row.type in _FROM_OUTSIDE:
         sender, receiver = EXTERNAL_SOURCE, owner
     elif row.type == "transfer":
         known = row.other_first_name is not None
@@ -213,7 +217,7 @@ def _history_item(row: Any) -> HistoryItem:
         date=row.created_at,
         sender=sender,
         receiver=receiver,
-        state=row.state,
+        state=row.state_told,
     )
 
 

@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from core import look
-from core.commands import Answer, Attempt
-from core.errors import IdempotencyKeyReused
+from core.commands import Attempt, CloseWallet, Settled
 from core.settlement import NewAccounts, Remembered, Settlement
 from db.bulk import write
 from db.lean import LeanConnection
@@ -19,19 +18,21 @@ from db.models import Tables
 from db.sequences import reserve_ids
 
 
-async def post(
-    connection: LeanConnection, attempts: Sequence[Attempt]
-) -> list[Answer | IdempotencyKeyReused]:
+async def post(connection: LeanConnection, attempts: Sequence[Attempt]) -> list[Settled]:
     """Settle `attempts` in order and return their answers, in the same order.
 
     Nothing is durable, and so nothing may be answered, before the caller's commit succeeds.
     Raises only what the database raises; refusals are answers, except that a key which stands
-    for another request yields IdempotencyKeyReused.
+    for another request yields IdempotencyKeyReused, and what ends a payment but cannot be booked
+    now yields the reason.
     """
     seen = await look.at_batch(connection, attempts)
     needed = NewAccounts.of(attempts, seen.book)
     if needed.owners:
         seen.book.open_accounts.update(await look.count_open(connection, needed.owners))
+    if any(isinstance(attempt.command, CloseWallet) for attempt in attempts):
+        pending = await look.count_pending_payments(connection, seen.book.wallet_ids())
+        seen.book.pending_payments.update(pending)
     settlement = Settlement(
         book=seen.book,
         remembered=seen.remembered,

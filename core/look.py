@@ -10,7 +10,18 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import CTE, Executable, Select, func, literal, select, type_coerce, union, union_all
+from sqlalchemy import (
+    CTE,
+    Executable,
+    Select,
+    func,
+    literal,
+    literal_column,
+    select,
+    type_coerce,
+    union,
+    union_all,
+)
 from sqlalchemy import null as no_value
 from sqlalchemy.types import String
 
@@ -20,6 +31,7 @@ from core.commands import (
     AllOf,
     Attempt,
     CreditsOf,
+    InTransit,
     Primary,
     Rendered,
     Treasury,
@@ -106,6 +118,19 @@ async def count_open(connection: LeanConnection, user_ids: Iterable[int]) -> dic
     return dict(rows)
 
 
+async def count_pending_payments(
+    connection: LeanConnection, wallet_ids: Sequence[int]
+) -> dict[int, int]:
+    """Return how many payments of each of these wallets have not ended, once they are locked.
+
+    A look of its own, as `count_open` is.
+    """
+    rows = await connection.select(
+        _pending_statement(connection.dialect_name), {"wallet_ids": list(wallet_ids)}
+    )
+    return dict(rows)
+
+
 def _names(attempts: Sequence[Attempt]) -> dict[str, list[Any]]:
     """Return all that the attempts name, by kind."""
     named: defaultdict[type, list[Any]] = defaultdict(list)
@@ -119,6 +144,7 @@ def _names(attempts: Sequence[Attempt]) -> dict[str, list[Any]]:
         "owner_ids": list({item.user_id for item in named[AllOf]}),
         "external_user_ids": list({item.external_user_id for item in named[CreditsOf]}),
         "treasuries": list({item.asset.code for item in named[Treasury]}),
+        "transit_currencies": list({item.currency for item in named[InTransit]}),
     }
 
 
@@ -200,10 +226,13 @@ def _wallets_named(dialect_name: str) -> list[Select[Any]]:
         select(wallets.id)
         .join_from(wallets.id.table, Tables.credit_holders, holders.id == wallets.holder_id)
         .where(is_open, text_among(dialect_name, holders.external_user_id, "external_user_ids")),
-        select(wallets.id).where(
-            is_open,
-            wallets.system_role == "treasury",
-            text_among(dialect_name, wallets.currency, "treasuries"),
+        *(
+            select(wallets.id).where(
+                is_open,
+                wallets.system_role == role,
+                text_among(dialect_name, wallets.currency, codes),
+            )
+            for role, codes in (("treasury", "treasuries"), ("in_transit", "transit_currencies"))
         ),
     ]
 
@@ -239,4 +268,18 @@ def _count_statement(dialect_name: str) -> Select[Any]:
         select(wallets.user_id, func.count().label("accounts"))
         .where(wallets.closed_at.is_(None), id_among(dialect_name, wallets.user_id, "user_ids"))
         .group_by(wallets.user_id)
+    )
+
+
+@cache
+def _pending_statement(dialect_name: str) -> Select[Any]:
+    payments = Tables.provider_payments.c
+    return (
+        select(payments.wallet_id, func.count().label("payments"))
+        .where(
+            # As text: see `core.payment_rows`.
+            payments.state == literal_column("'PROCESSING'"),
+            id_among(dialect_name, payments.wallet_id, "wallet_ids"),
+        )
+        .group_by(payments.wallet_id)
     )

@@ -40,6 +40,7 @@ from core.errors import (
     WalletNotFound,
 )
 from core.money import MAX_MINOR, Money
+from core.payment_errors import PaymentUnderWay
 
 OPEN_ACCOUNTS_LIMIT: Final = 100
 # As far below zero as a BIGINT can stand without a movement that would overflow it.
@@ -55,6 +56,7 @@ class Movement:
     counterparty_wallet_id: int | None
     money: Money
     description: str | None = None
+    ends_payment: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,9 @@ def decide(move: Move, book: Book) -> Posting | Refusal:
             movement = Movement(move.type, own.id, None, move.money, move.description)
             return Refusal(movement, RecipientNotFound())
     other_id = None if other is None else other.id
-    movement = Movement(move.type, own.id, other_id, move.money, move.description)
+    movement = Movement(
+        move.type, own.id, other_id, move.money, move.description, move.ends_payment
+    )
     if other is own:
         return Refusal(movement, SelfTransfer())
     if move.type in INCOMING:
@@ -109,7 +113,7 @@ def check_may_open(command: OpenWallet | OpenAccount, book: Book) -> None:
 def check_may_close(command: CloseWallet, book: Book) -> Account:
     """Return the account if it may be closed.
 
-    Raises WalletNotFound or AccountNotFound, WalletFrozen, or WalletNotEmpty.
+    Raises WalletNotFound or AccountNotFound, WalletFrozen, WalletNotEmpty, or PaymentUnderWay.
     """
     wallet = book.find(command.wallet)
     if wallet is None:
@@ -118,6 +122,8 @@ def check_may_close(command: CloseWallet, book: Book) -> Account:
         raise WalletFrozen
     if wallet.balance_minor != 0:
         raise WalletNotEmpty
+    if book.pending_payments[wallet.id] > 0:
+        raise PaymentUnderWay
     return wallet
 
 
@@ -152,11 +158,12 @@ def _decide(
 def _check_takes_part(account: Account, movement: Movement) -> None:
     if account.currency != movement.money.currency:
         raise CurrencyMismatch
-    if movement.counterparty_wallet_id is None and not account.withdrawable:
+    outside = movement.counterparty_wallet_id is None or movement.type == "payout"
+    if outside and not account.withdrawable:
         raise AssetNotWithdrawable
     if movement.type == "transfer" and not account.transferable:
         raise AssetNotTransferable
-    if account.frozen:
+    if account.frozen and not movement.ends_payment:
         raise WalletFrozen
 
 

@@ -7,8 +7,7 @@ would prove itself right. `core.verification` says which is for which rule.
 from typing import Final
 
 # In all queries a credit adds to a wallet and a debit takes from it, and an entry without a wallet
-# is the outside world. A money movement that waits for a provider (PROCESSING) may have moved
-# money already, or not yet.
+# is the outside world. What waits for a provider (PROCESSING) has moved nothing yet.
 
 PAIRED: Final = """
 WITH sides AS (
@@ -25,7 +24,7 @@ SELECT transactions.id AS transaction_id, transactions.state, transactions.amoun
 FROM transactions LEFT JOIN sides ON sides.transaction_id = transactions.id
 WHERE CASE
     WHEN sides.transaction_id IS NULL THEN state = 'SUCCESS'
-    ELSE state = 'FAILED' OR entries <> 2 OR debits <> 1 OR credits <> 1
+    ELSE state <> 'SUCCESS' OR entries <> 2 OR debits <> 1 OR credits <> 1
         OR lowest_minor <> amount_minor OR highest_minor <> amount_minor
         OR first_currency <> currency OR last_currency <> currency
     END
@@ -42,10 +41,12 @@ ON_NAMED_WALLETS: Final = """
 SELECT transactions.id AS transaction_id, transactions.type, transactions.wallet_id,
     transactions.counterparty_wallet_id, entries.entry_type, entries.wallet_id AS entry_wallet_id
 FROM entries JOIN transactions ON transactions.id = entries.transaction_id
-WHERE (transactions.type IN ('deposit', 'withdrawal'))
+WHERE (transactions.type IN ('deposit', 'withdrawal', 'payout_settled', 'payout_reversed'))
         <> (transactions.counterparty_wallet_id IS NULL)
     OR COALESCE(entries.wallet_id, 0) <> CASE
-        WHEN (transactions.type IN ('deposit', 'top_up', 'bonus')) = (entries.entry_type = 'CREDIT')
+        WHEN (transactions.type IN
+            ('deposit', 'top_up', 'bonus', 'payout_returned', 'payout_reversed'))
+            = (entries.entry_type = 'CREDIT')
         THEN transactions.wallet_id ELSE COALESCE(transactions.counterparty_wallet_id, 0)
         END
 ORDER BY entries.id LIMIT :limit
@@ -120,7 +121,9 @@ WITH guards (table_name, event) AS (VALUES
     ('idempotency_keys', 'truncate'),
     ('wallets', 'update'), ('wallets', 'delete'), ('wallets', 'truncate'),
     ('assets', 'update'), ('assets', 'delete'), ('assets', 'truncate'),
-    ('credit_holders', 'update'), ('credit_holders', 'delete'), ('credit_holders', 'truncate')
+    ('credit_holders', 'update'), ('credit_holders', 'delete'), ('credit_holders', 'truncate'),
+    ('provider_payments', 'update'), ('provider_payments', 'delete'),
+    ('provider_payments', 'truncate')
 )
 SELECT table_name, event AS not_refused FROM guards WHERE NOT EXISTS (
     SELECT 1 FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
@@ -137,7 +140,9 @@ WITH guards (table_name, event) AS (VALUES
     ('idempotency_keys', 'update'), ('idempotency_keys', 'delete'), ('idempotency_keys', 'insert'),
     ('wallets', 'update'), ('wallets', 'delete'), ('wallets', 'insert'),
     ('assets', 'update'), ('assets', 'delete'), ('assets', 'insert'),
-    ('credit_holders', 'update'), ('credit_holders', 'delete'), ('credit_holders', 'insert')
+    ('credit_holders', 'update'), ('credit_holders', 'delete'), ('credit_holders', 'insert'),
+    ('provider_payments', 'update'), ('provider_payments', 'delete'),
+    ('provider_payments', 'insert')
 )
 SELECT table_name, event AS not_refused FROM guards WHERE NOT EXISTS (
     SELECT 1 FROM sqlite_master
@@ -223,7 +228,7 @@ SELECT transactions.id AS transaction_id, transactions.type, transactions.curren
 FROM assets JOIN transactions ON transactions.currency = assets.code
 WHERE transactions.state <> 'FAILED' AND (
     (transactions.type = 'transfer' AND NOT transferable)
-    OR (transactions.type IN ('deposit', 'withdrawal') AND NOT withdrawable)
+    OR (transactions.type IN ('deposit', 'withdrawal', 'payout') AND NOT withdrawable)
     OR (transactions.type IN ('top_up', 'bonus', 'spend') AND kind <> 'credit')
 )
 ORDER BY 1 LIMIT :limit

@@ -5,13 +5,14 @@ Only `core.settlement` fills these in and only `core.ledger` has them written.
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from operator import itemgetter
 from typing import Final
 
 from core.book import Account, Side
 from core.commands import Rendered
 from core.money import Money
+from core.payment_commands import BankAccount, Payment
 from core.postings import Movement
 from db.bulk import Row, Step, Work
 from db.models import Tables
@@ -80,6 +81,32 @@ KEYS: Final = Step(
 REPLAYS: Final = Step(
     table=Tables.idempotency_keys, keys=("principal_id", "key"), added=("replays",)
 )
+ENDED_TRANSACTIONS: Final = Step(
+    table=Tables.transactions, keys=("id",), columns=("state", "failure_code")
+)
+PAYMENTS: Final = Step(
+    table=Tables.provider_payments,
+    columns=(
+        "reference",
+        "kind",
+        "transaction_id",
+        "wallet_id",
+        "amount_minor",
+        "currency",
+        "bank_code",
+        "account_number",
+    ),
+    shared=("state", "attempts", "created_at", "due_at"),
+)
+ENDED_PAYMENTS: Final = Step(
+    table=Tables.provider_payments,
+    keys=("reference",),
+    columns=("state", "failure_code", "closing_transaction_id"),
+    shared=("ended_at",),
+)
+REVERSED_PAYMENTS: Final = Step(
+    table=Tables.provider_payments, keys=("reference",), columns=("reversing_transaction_id",)
+)
 RECEIPTS: Final = Step(
     table=Tables.outbox,
     columns=("transaction_id", "user_id"),
@@ -87,6 +114,10 @@ RECEIPTS: Final = Step(
 )
 
 KeyOfPrincipal = tuple[int, str]
+
+# How long whoever began a payment, or took it up, has it to themselves: longer than all that the
+# provider is asked at a time may take.
+PAYMENT_LEASE: Final = timedelta(seconds=120)
 
 
 class Records:
@@ -102,17 +133,25 @@ class Records:
         self._changed: dict[int, Account] = {}
         self._opened: dict[int, tuple[Account, str | None]] = {}
         self._holders: list[Row] = []
+        self._ended_transactions: list[Row] = []
+        self._payments: list[Row] = []
+        self._ended_payments: list[Row] = []
+        self._reversed_payments: list[Row] = []
         self._closed: set[int] = set()
 
     def add_transaction(
-        self, transaction_id: int, movement: Movement, failure_code: str | None
+        self,
+        transaction_id: int,
+        movement: Movement,
+        state: str,
+        failure_code: str | None = None,
     ) -> None:
-        """Write down an attempt on an existing wallet; without a code it succeeded."""
+        """Write down an attempt on an existing wallet."""
         self._transactions.append(
             (
                 transaction_id,
                 movement.type,
-                "FAILED" if failure_code else "SUCCESS",
+                state,
                 failure_code,
                 movement.wallet_id,
                 movement.counterparty_wallet_id,
@@ -134,6 +173,28 @@ class Records:
                 side.balance_minor,
             )
         )
+
+    def end_transaction(self, transaction_id: int, failure_code: str | None) -> None:
+        """Write down how a transaction ended that waited for it; without a code it succeeded."""
+        self._ended_transactions.append((transaction_id, _end(failure_code), failure_code))
+
+    def add_payment(self, payment: Payment, bank: BankAccount | None) -> None:
+        """Write down a payment that begins; whoever asked for it tells the provider first."""
+        money, where = payment.money, (bank.bank_code, bank.number) if bank else (None, None)
+        names = (payment.reference, payment.kind, payment.transaction_id, payment.wallet_id)
+        self._payments.append((*names, money.minor, money.currency, *where))
+
+    def end_payment(
+        self, reference: str, failure_code: str | None, closing_transaction_id: int | None
+    ) -> None:
+        """Write down how a payment ended and, for a payout, the movement that ended it."""
+        self._ended_payments.append(
+            (reference, _end(failure_code), failure_code, closing_transaction_id)
+        )
+
+    def reverse_payment(self, reference: str, transaction_id: int) -> None:
+        """Write down the movement that brought a payout back."""
+        self._reversed_payments.append((reference, transaction_id))
 
     def add_receipt(self, transaction_id: int, user_id: int) -> None:
         """Write down that a person must be told."""
@@ -197,6 +258,10 @@ class Records:
             Work(ENTRIES, self._entries, (self.now,)),
             Work(KEYS, sorted(self._keys, key=itemgetter(0, 1)), (0, self.now)),
             Work(RECEIPTS, self._receipts, (self.now, self.now, 0)),
+            Work(ENDED_TRANSACTIONS, self._ended_transactions),
+            Work(PAYMENTS, self._payments, ("PROCESSING", 0, self.now, self.now + PAYMENT_LEASE)),
+            Work(ENDED_PAYMENTS, self._ended_payments, (self.now,)),
+            Work(REVERSED_PAYMENTS, self._reversed_payments),
         ]
         yield [Work(REPLAYS, [(*key, count) for key, count in self._replays.items()])]
 
@@ -220,6 +285,10 @@ class Records:
 
     def _closing_time(self, account: Account) -> datetime | None:
         return self.now if account.id in self._closed else None
+
+
+def _end(failure_code: str | None) -> str:
+    return "FAILED" if failure_code else "SUCCESS"
 
 
 def _place(opened: tuple[Account, str | None]) -> tuple[int, int, str, int]:

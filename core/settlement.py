@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from core.book import Account, Book
+from core.book import Book
+from core.booking import Booking, NewIds, implied
 from core.commands import (
     ISSUING,
     Answer,
@@ -16,8 +17,8 @@ from core.commands import (
     Closed,
     CloseWallet,
     CreditsOf,
+    EndPayment,
     Move,
-    Moved,
     OpenAccount,
     Opened,
     OpenWallet,
@@ -25,14 +26,16 @@ from core.commands import (
     Reference,
     Refused,
     Rendered,
-    Treasury,
+    ReversePayout,
+    Settled,
+    StartPayment,
     deposit,
 )
 from core.errors import IdempotencyKeyReused, WalletError
 from core.money import Money
-from core.postings import Posting, Refusal, check_may_close, check_may_open, decide
+from core.payment_settlement import PaymentSettlement, payout_of
+from core.postings import Refusal, check_may_close, check_may_open, decide
 from core.records import KeyOfPrincipal, Records
-from core.wallet_numbers import make_wallet_number
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,10 @@ class NewAccounts:
         for attempt in attempts:
             match attempt.command:
                 case Move() as move if move.type in ISSUING:
-                    missing |= {item for item in _both(move) if book.find(item) is None}
+                    missing |= {item for item in implied(move) if book.find(item) is None}
+                case StartPayment(kind="payout") as start:
+                    move = payout_of(start)
+                    missing |= {item for item in implied(move) if book.find(item) is None}
                 case OpenWallet() | OpenAccount() as opening:
                     owners.append(opening.user_id)
         named = {item.external_user_id for item in missing if isinstance(item, CreditsOf)}
@@ -88,14 +94,16 @@ class Settlement:
         self.records = Records(now)
         self._book = book
         self._remembered = dict(remembered)
-        self._transaction_ids = iter(transaction_ids)
-        self._wallet_ids = iter(wallet_ids)
-        self._holder_ids = iter(holder_ids)
+        self._booking = Booking(
+            book, self.records, NewIds.of(transaction_ids, wallet_ids, holder_ids)
+        )
+        self._payments = PaymentSettlement(book, self._booking)
 
-    def settle(self, attempt: Attempt) -> Answer | IdempotencyKeyReused:
+    def settle(self, attempt: Attempt) -> Settled:
         """Decide one attempt, or repeat what its key was answered before.
 
-        A key that stands for another request is refused, and that refusal is not remembered.
+        A key that stands for another request is refused, and so is what ends a payment but cannot
+        be booked now. Neither refusal is remembered.
         """
         key = (attempt.principal_id, attempt.key)
         known = self._remembered.get(key)
@@ -106,7 +114,7 @@ class Settlement:
         self.records.add_replay(key)
         return Answer(known.rendered.status, known.rendered.body, replayed=True)
 
-    def _settle_fresh(self, attempt: Attempt) -> Answer:
+    def _settle_fresh(self, attempt: Attempt) -> Settled:
         transaction_id: int | None = None
         outcome: Outcome
         try:
@@ -115,9 +123,16 @@ class Settlement:
                     transaction_id, outcome = self._move(command)
                 case CloseWallet() as command:
                     outcome = self._close(command)
+                case StartPayment() as command:
+                    transaction_id, outcome = self._payments.start(command)
+                case EndPayment() | ReversePayout() as command:
+                    transaction_id, outcome = self._payments.finish(command)
                 case command:
                     transaction_id, outcome = self._open(command)
         except WalletError as error:
+            if isinstance(attempt.command, EndPayment | ReversePayout):
+                # The money is out there whatever we think of it: this must be tried again.
+                return error
             outcome = self._refused(error, None)
         failure_code = outcome.error.code if isinstance(outcome, Refused) else None
         rendered = attempt.render(outcome)
@@ -132,16 +147,12 @@ class Settlement:
                 opening, name = command.opening, None
             case OpenAccount():
                 opening, name = Money(0, command.currency), command.name
-        account = Account(
-            id=next(self._wallet_ids),
-            number=make_wallet_number(),
-            user_id=command.user_id,
+        account = self._booking.open_for_person(
+            command.user_id,
+            opening.currency,
             is_primary=isinstance(command, OpenWallet),
-            currency=opening.currency,
-            balance_minor=0,
+            name=name,
         )
-        self.records.open(account, name)
-        self._book.add(account)
         transaction_id = None
         if opening.minor > 0:
             # The rule for an opening balance is the rule for a deposit; it cannot be refused here.
@@ -162,73 +173,20 @@ class Settlement:
 
     def _move(self, move: Move) -> tuple[int, Outcome]:
         if move.type in ISSUING:
-            for reference in _both(move):
-                if self._book.find(reference) is None:
-                    self._open_for_credits(reference)
+            self._booking.open_implied(move)
         decision = decide(move, self._book)
-        transaction_id = next(self._transaction_ids)
+        transaction_id = self._booking.new_transaction_id()
         if isinstance(decision, Refusal):
-            self.records.add_transaction(transaction_id, decision.movement, decision.error.code)
-            return transaction_id, self._refused(decision.error, transaction_id)
-        self.records.add_transaction(transaction_id, decision.movement, None)
-        return transaction_id, self._book_entries(transaction_id, decision)
-
-    def _open_for_credits(self, reference: CreditsOf | Treasury) -> None:
-        """Open the account of a holder, made known if need be, or the house's of an asset."""
-        holder_id = None
-        if isinstance(reference, CreditsOf):
-            holder_id = self._book.holders.get(reference.external_user_id)
-            if holder_id is None:
-                holder_id = next(self._holder_ids)
-                self._book.holders[reference.external_user_id] = holder_id
-                self.records.add_holder(holder_id, reference.external_user_id)
-        account = Account(
-            id=next(self._wallet_ids),
-            number=make_wallet_number(),
-            holder_id=holder_id,
-            system_role="treasury" if holder_id is None else None,
-            may_go_negative=holder_id is None,
-            currency=reference.asset.code,
-            balance_minor=0,
-            transferable=reference.asset.transferable,
-            withdrawable=reference.asset.withdrawable,
-        )
-        self.records.open(account)
-        self._book.add(account)
+            error = decision.error
+            self.records.add_transaction(transaction_id, decision.movement, "FAILED", error.code)
+            return transaction_id, self._refused(error, transaction_id)
+        self.records.add_transaction(transaction_id, decision.movement, "SUCCESS")
+        return transaction_id, self._booking.post(transaction_id, decision)
 
     def _refused(self, error: WalletError, transaction_id: int | None) -> Refused:
         return Refused(error=error, transaction_id=transaction_id, created_at=self.records.now)
-
-    def _book_entries(self, transaction_id: int, posting: Posting) -> Moved:
-        """Write down both sides, change the balances, and tell the acting wallet's."""
-        movement = posting.movement
-        self._book.apply(posting.debit, posting.credit)
-        told: set[int] = set()
-        for entry_type, side in (("DEBIT", posting.debit), ("CREDIT", posting.credit)):
-            self.records.add_entry(transaction_id, entry_type, side, movement.money)
-            if side.wallet_id is None:
-                continue
-            account = self._book.get(side.wallet_id)
-            self.records.change(account)
-            # Only people are told, and once: they may be on both sides.
-            if account.user_id is not None and account.user_id not in told:
-                told.add(account.user_id)
-                self.records.add_receipt(transaction_id, account.user_id)
-        return Moved(
-            transaction_id=transaction_id,
-            wallet_id=movement.wallet_id,
-            counterparty_wallet_id=movement.counterparty_wallet_id,
-            money=movement.money,
-            balance_minor=self._book.get(movement.wallet_id).balance_minor,
-            created_at=self.records.now,
-        )
 
     def _remember(self, attempt: Attempt, rendered: Rendered, transaction_id: int | None) -> None:
         key = (attempt.principal_id, attempt.key)
         self._remembered[key] = Remembered(attempt.fingerprint, rendered)
         self.records.add_key(key, attempt.fingerprint, rendered, transaction_id)
-
-
-def _both(move: Move) -> list[CreditsOf | Treasury]:
-    """Return the accounts of a movement that makes those it does not find."""
-    return [item for item in move.references if isinstance(item, CreditsOf | Treasury)]

@@ -11,7 +11,7 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from core import proofs
+from core import payment_proofs, proofs
 from db.session import Database
 
 OFFENCES_LIMIT: Final = 20
@@ -68,7 +68,7 @@ async def check_rules(connection: AsyncConnection) -> AsyncIterator[RuleResult]:
 RULES: Final = (
     Rule(
         name="paired",
-        promise="Every success has one debit and one credit of its amount; a failure has none.",
+        promise="Every success has one debit and one credit of its amount; all else has none.",
         query=proofs.PAIRED,
     ),
     Rule(
@@ -126,6 +126,21 @@ RULES: Final = (
         name="assets_allow",
         promise="Credits were only given out by the house and taken back by it.",
         query=proofs.ASSETS_ALLOW,
+    ),
+    Rule(
+        name="payments_booked",
+        promise="Each payment by a provider began, ended and came back by movements of its own.",
+        query=payment_proofs.PAYMENTS_BOOKED,
+    ),
+    Rule(
+        name="movements_of_payments",
+        promise="What waits for a provider, or was paid out, belongs to a payment.",
+        query=payment_proofs.MOVEMENTS_OF_PAYMENTS,
+    ),
+    Rule(
+        name="in_transit",
+        promise="In transit is what payouts under way took from wallets, and nothing else.",
+        query=payment_proofs.IN_TRANSIT,
     ),
     Rule(name="closed_empty", promise="A closed wallet is empty.", query=proofs.CLOSED_EMPTY),
     Rule(

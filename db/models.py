@@ -24,6 +24,7 @@ from sqlalchemy import (
 from sqlmodel import Field, SQLModel
 
 from db.columns import NEVER_REUSE_IDS, BigId, UtcDateTime, column, key, reference, where
+from db.payment_models import ProviderPayment
 from db.person_models import ApiKey, GoogleIdentity, Installation, RefreshToken, SignIn, User
 
 __all__ = (
@@ -35,6 +36,7 @@ __all__ = (
     "IdempotencyKey",
     "Installation",
     "OutboxItem",
+    "ProviderPayment",
     "RefreshToken",
     "SignIn",
     "Tables",
@@ -102,7 +104,7 @@ class Wallet(SQLModel, table=True):
         CheckConstraint("closed_at IS NULL OR balance_minor = 0", name="closed_empty"),
         CheckConstraint(_ONE_OWNER, name="one_owner"),
         CheckConstraint("NOT is_primary OR user_id IS NOT NULL", name="primary_of_person"),
-        CheckConstraint("system_role IN ('treasury')", name="system_role"),
+        CheckConstraint("system_role IN ('treasury', 'in_transit')", name="system_role"),
         # One open primary wallet per person, ...
         Index(
             "uq_wallets_primary_user_id",
@@ -154,7 +156,8 @@ class Transaction(SQLModel, table=True):
         CheckConstraint("amount_minor > 0", name="amount_positive"),
         CheckConstraint(f"amount_minor <= {MAX_MINOR}", name="amount_limit"),
         CheckConstraint(
-            "type IN ('deposit', 'withdrawal', 'transfer', 'top_up', 'bonus', 'spend')",
+            "type IN ('deposit', 'withdrawal', 'transfer', 'top_up', 'bonus', 'spend',"
+            " 'payout', 'payout_settled', 'payout_returned', 'payout_reversed')",
             name="type",
         ),
         CheckConstraint("state IN ('PROCESSING', 'SUCCESS', 'FAILED')", name="state"),
@@ -285,3 +288,4 @@ class Tables:
     entries: ClassVar[Table] = table(Entry)
     idempotency_keys: ClassVar[Table] = table(IdempotencyKey)
     outbox: ClassVar[Table] = table(OutboxItem)
+    provider_payments: ClassVar[Table] = table(ProviderPayment)

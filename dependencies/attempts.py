@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from core.commands import Attempt, Command, Outcome, Refused, Rendered
+from core.commands import Answer, Attempt, Command, Outcome, Refused, Rendered
 from core.errors import IdempotencyKeyInvalid, IdempotencyKeyRequired
 from dependencies.caller import Caller, Service
 from dependencies.services import services_of
@@ -48,10 +48,26 @@ class Pending:
         refuse: Callable[[Refused, str], str] = _problem,
         renew: Renew | None = None,
     ) -> Response:
-        """Settle `command` and return the answer: as `show` words it, or `refuse` if it is refused.
+        """Settle `command` and respond with its answer, as `settle` does.
 
         `renew` makes a first answer's text one for now, when a success is answered again; only for
         what takes its key by `UncachedKeyDep`, since Redis' copy is the first answer.
+        """
+        answer = await self.settle(command, show, status=status, refuse=refuse)
+        if renew is not None and answer.replayed and answer.status == status:
+            answer = replace(answer, body=await renew(answer.body))
+        return self.respond(answer)
+
+    async def settle(
+        self,
+        command: Command,
+        show: Callable[[Any], BaseModel],
+        *,
+        status: int = 200,
+        refuse: Callable[[Refused, str], str] = _problem,
+    ) -> Answer:
+        """Settle `command` and return the answer: as `show` words it, or `refuse` if it is refused.
+
         Raises what `Poster.post` raises; refusals are answers.
         """
 
@@ -67,9 +83,10 @@ class Pending:
             command=command,
             render=render,
         )
-        answer = await self._poster.post(attempt)
-        if renew is not None and answer.replayed and answer.status == status:
-            answer = replace(answer, body=await renew(answer.body))
+        return await self._poster.post(attempt)
+
+    def respond(self, answer: Answer) -> Response:
+        """Return the response for an answer, which Redis may repeat if the route lets it."""
         self._keyed.answer = answer
         return answer_response(answer, FROM_DATABASE if answer.replayed else FRESH)
 
@@ -90,9 +107,11 @@ def optional_key(request: Request) -> Pending:
 def key_of_header_or_body(request: Request) -> Pending:
     """Take the request's key from its header, or from the field `idempotency_key` of its body.
 
+    For answers that tell how things stand, which Redis must not give again.
     Raises IdempotencyKeyInvalid, also if both are there and differ.
     """
-    in_header, in_body = _read_key(request), request.scope["json"].idempotency_key
+    in_header = _read_key(request)
+    in_body: str | None = getattr(request.scope["json"], "idempotency_key", None)
     if in_header is not None and in_body is not None and in_header != in_body:
         raise IdempotencyKeyInvalid("The idempotency keys in the header and in the body differ.")
     return _pending(request, in_header if in_header is not None else in_body)

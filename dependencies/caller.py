@@ -93,9 +93,14 @@ PUBLIC: Final = Admission(nobody=True)
 PERSON: Final = Admission(person=True)
 PERSON_OR_NOBODY: Final = Admission(person=True, nobody=True)
 CREDITS: Final = Admission(permission=Permission.CREDITS)
+DEPOSITS: Final = Admission(person=True, permission=Permission.DEPOSIT)
+TRANSFERS: Final = Admission(person=True, permission=Permission.TRANSFER)
 
 CallerDep = Annotated[Caller, Depends(PERSON)]
 OptionalCallerDep = Annotated[Caller | None, Depends(PERSON_OR_NOBODY)]
+# A person, or a service acting for one: `principal_id` is whose wallet it is about.
+DepositorDep = Annotated[Caller | Service, Depends(DEPOSITS)]
+PayerDep = Annotated[Caller | Service, Depends(TRANSFERS)]
 
 
 async def limit_transactions(request: Request) -> None:

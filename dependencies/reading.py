@@ -57,7 +57,7 @@ _DECODER: Final = json.JSONDecoder(
 async def read_json(request: Request, adapter: TypeAdapter[Value]) -> Value:
     """Return the JSON body as what `adapter` validates."""
     _check_media_type(request, "application/json")
-    raw = await _read_body(request)
+    raw = await read_body(request)
     try:
         document = _DECODER.decode(raw.decode("utf-8"))
         if b"\\u" in raw:
@@ -73,7 +73,7 @@ async def read_form(request: Request, adapter: TypeAdapter[Value]) -> Value:
     _check_media_type(request, "application/x-www-form-urlencoded")
     try:
         pairs = parse_qsl(
-            (await _read_body(request)).decode("ascii"),
+            (await read_body(request)).decode("ascii"),
             keep_blank_values=True,
             strict_parsing=True,
             errors="strict",
@@ -124,7 +124,7 @@ def read_path(request: Request, name: str, adapter: TypeAdapter[Value]) -> Value
         raise InvalidRequest([FieldError(name, problem.message)]) from None
 
 
-async def _read_body(request: Request) -> bytes:
+async def read_body(request: Request) -> bytes:
     """Return the whole body. Raises ClientDisconnect if the client goes away meanwhile."""
     chunks = []
     while True:

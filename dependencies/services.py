@@ -6,12 +6,14 @@ from datetime import timedelta
 from typing import Annotated
 
 from fastapi import Depends
+from pydantic import SecretStr
 from starlette.requests import Request
 
 from core.api_keys import KeyCheck
 from core.assets import AssetCatalogue
 from core.identities import Identities
 from core.identity_providers import Challenges, IdentityProvider
+from core.payments import Payments
 from core.poster import Poster
 from core.security import AccessTokens, PasswordHasher
 from core.sign_ins import SignInCheck
@@ -30,6 +32,8 @@ class ServiceSettings:
     app_name: str
     direct_funding_allowed: bool
     refresh_lifetime: timedelta
+    # What the payment provider signs with; empty if there is none.
+    webhook_secret: SecretStr
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +64,8 @@ class Services:
     assets: AssetCatalogue
     google: GoogleSignIn
     wallets: WalletReader
+    # None where no provider is set up.
+    payments: Payments | None
     metrics: Metrics
     # Set once the process was asked to end.
     draining: threading.Event

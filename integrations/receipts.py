@@ -51,6 +51,9 @@ def _values(receipt: Receipt) -> dict[str, Any]:
     headline = {
         ("deposit", False): f"You deposited {amount}",
         ("withdrawal", True): f"You withdrew {amount}",
+        ("payout", True): f"You are paying out {amount}",
+        ("payout_returned", False): f"Your payout of {amount} failed, and the money is back",
+        ("payout_reversed", False): f"Your payout of {amount} was reversed, and the money is back",
         ("transfer", True): f"You sent {amount} to {other}",
         ("transfer", False): f"You received {amount} from {other}",
     }[receipt.type, receipt.is_sender]

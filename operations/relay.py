@@ -1,4 +1,4 @@
-"""Hands due receipts from the outbox to the workers, in batches and at a bounded pace.
+"""Hands what is due to the workers, receipts or payments, in batches and at a bounded pace.
 
 Runs beside the workers, in a thread of its own, never in the API: posting does not wait for Redis,
 and what Redis loses is handed over again when its lease ends.
@@ -9,13 +9,13 @@ import os
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import dramatiq
 import structlog
 from dramatiq.brokers.redis import RedisBroker
+from sqlmodel.ext.asyncio.session import AsyncSession
 
-from core.outbox import has_due, lease_due
 from db.session import Database, DatabaseOptions
 
 log = structlog.get_logger(__name__)
@@ -23,15 +23,29 @@ log = structlog.get_logger(__name__)
 # How soon a receipt is found while there are few.
 PASS_SECONDS: Final = 0.2
 # At once, and then none for as long as the pace says: few large passes cost less than many small.
-RECEIPTS_IN_A_PASS: Final = 50
+ROWS_IN_A_PASS: Final = 50
 # While so many messages wait in Redis, more would only wait there, and their leases would end.
 QUEUED_LIMIT: Final = 50
 # On a machine that is shared with the API, mails wait rather than payments.
 NICENESS: Final = 19
 
 
+class Due(Protocol):
+    """What knows which rows wait: the modules `core.outbox` and `core.payment_rows`."""
+
+    async def has_due(self, session: AsyncSession, *, now: datetime) -> bool:
+        """Whether a row waits."""
+
+    async def lease_due(self, session: AsyncSession, *, now: datetime, limit: int) -> list[int]:
+        """Take at most `limit` rows, the longest waiting first; return their ids."""
+
+
 class Relay(dramatiq.Middleware):
-    """A Dramatiq middleware: starts with each worker process and ends before it."""
+    """A Dramatiq middleware: starts with each worker process and ends before it.
+
+    `due` says what is handed over to the actor of `make_message`; `pass_seconds` is how soon it is
+    found, and `rows_per_second` the pace.
+    """
 
     def __init__(
         self,
@@ -39,12 +53,16 @@ class Relay(dramatiq.Middleware):
         queue: str,
         make_message: Callable[[list[int]], dramatiq.Message[Any]],
         *,
-        receipts_per_second: float,
+        due: Due,
+        rows_per_second: float,
+        pass_seconds: float = PASS_SECONDS,
     ):
         self._options = options
         self._queue = queue
         self._make_message = make_message
-        self._receipts_per_second = receipts_per_second
+        self._due = due
+        self._rows_per_second = rows_per_second
+        self._pass_seconds = pass_seconds
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -77,22 +95,22 @@ class Relay(dramatiq.Middleware):
                 if not failing:
                     log.warning("relay_waits", error=f"{type(error).__name__}: {error}"[:200])
                 failing = True
-            pause_seconds = max(PASS_SECONDS, taken / self._receipts_per_second)
+            pause_seconds = max(self._pass_seconds, taken / self._rows_per_second)
             await asyncio.to_thread(self._ending.wait, pause_seconds)
         await database.close()
 
     async def _pass(self, database: Database, broker: RedisBroker) -> int:
-        """Hand over what is due, and return how many receipts that were."""
+        """Hand over what is due, and return how much that was."""
         now = datetime.now(UTC)
         async with database.reading() as session:
-            if not await has_due(session, now=now):
+            if not await self._due.has_due(session, now=now):
                 return 0
-        # Asked before anything is taken: without Redis the receipts stay due.
+        # Asked before anything is taken: without Redis it all stays due.
         queued: int = broker.client.llen(f"{broker.namespace}:{self._queue}")
         if queued >= QUEUED_LIMIT:
             return 0
         async with database.transaction() as session:
-            ids = await lease_due(session, now=now, limit=RECEIPTS_IN_A_PASS)
+            ids = await self._due.lease_due(session, now=now, limit=ROWS_IN_A_PASS)
         if ids:
             # In one message: read, sent and marked one by one they cost several times as much.
             broker.enqueue(self._make_message(ids))

@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import secrets
 import signal
 import socket
 import sys
@@ -18,6 +19,8 @@ from operations.redis_server import RedisServerError
 from operations.sentinel import Sentinel
 
 DEFAULT_PORT = 8000
+PAYSTACK_PORT = 8100
+WEBHOOK_PATH = "/wallet/paystack/webhook"
 READY_SECONDS = 60
 POLL_SECONDS = 0.1
 ONE_WRITE = "operations.one_write:OneWriteProtocol"
@@ -139,11 +142,13 @@ def run(*, host: str, port: int | None, with_worker: bool) -> int:
 def serve(supervisor: Supervisor, listener: socket.socket, *, with_worker: bool) -> None:
     """Starts all parts in the order in which they need each other and waits until they answer."""
     environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
-    if not is_redis_configured():
+    if not is_set("REDIS_URL"):
         server, url = redis_server.start(environment=environment, sentinel=supervisor.sentinel)
         supervisor.add(server)
         environment["REDIS_URL"] = url
         print(f"REDIS_URL is not set, so a local server runs at {url}.", flush=True)
+    if not is_set("PAYSTACK_SECRET_KEY") and not is_in_production():
+        environment |= start_local_paystack(supervisor, environment, url_of(listener))
     supervisor.finish(supervisor.start("schema", ["-m", "alembic", "upgrade", "head"], environment))
     # The API is started last and so ends first: what it has promised is then finished by the rest.
     if with_worker:
@@ -170,9 +175,35 @@ def api_command(descriptor: int, app: str = "main:app") -> list[str]:
     return ["-m", "uvicorn", app, "--fd", str(descriptor), *quiet, *times, *http]
 
 
-def is_redis_configured() -> bool:
-    """Whether REDIS_URL is set in the environment or in .env; its default does not count."""
-    return bool(os.environ.get("REDIS_URL") or dotenv_values(ROOT / ".env").get("REDIS_URL"))
+def start_local_paystack(
+    supervisor: Supervisor, environment: Mapping[str, str], url: str
+) -> dict[str, str]:
+    """Starts the stand-in for Paystack; returns the settings that make the wallet use it."""
+    settings = {"PAYSTACK_SECRET_KEY": f"sk_test_local_{secrets.token_hex(16)}"}
+    with listen_from("127.0.0.1", PAYSTACK_PORT) as listener:
+        settings["PAYSTACK_BASE_URL"] = url_of(listener)
+        descriptor = listener.fileno()
+        command = ["-m", "devtools.paystack", "--fd", str(descriptor)]
+        supervisor.start(
+            "paystack",
+            [*command, "--webhook-url", f"{url}{WEBHOOK_PATH}"],
+            {**environment, **settings},
+            descriptors=[descriptor],
+        )
+    base_url = settings["PAYSTACK_BASE_URL"]
+    print(f"PAYSTACK_SECRET_KEY is not set, so a stand-in runs at {base_url}.", flush=True)
+    return settings
+
+
+def is_set(name: str) -> bool:
+    """Whether a setting has a value in the environment or in .env; its default does not count."""
+    return bool(os.environ.get(name) or dotenv_values(ROOT / ".env").get(name))
+
+
+def is_in_production() -> bool:
+    """Whether real people's money is at stake."""
+    name = "ENVIRONMENT"
+    return (os.environ.get(name) or dotenv_values(ROOT / ".env").get(name)) == "production"
 
 
 def url_of(listener: socket.socket) -> str:

@@ -10,6 +10,7 @@ from core.account_errors import AccountNotFound, TooManyAccounts
 from core.accounts import find_account, list_accounts, read_account_entries, read_balance_at
 from core.commands import AccountNumber, Closed, CloseWallet, OpenAccount, Opened
 from core.errors import InvalidCursor, WalletFrozen, WalletNotEmpty
+from core.payment_errors import PaymentUnderWay
 from dependencies.attempts import OptionalKeyDep
 from dependencies.caller import CallerDep, limit_transactions
 from dependencies.services import ServicesDep
@@ -78,7 +79,7 @@ async def read_account(
 @router.delete(
     "/{account_number}",
     response_model=Message,
-    responses=refusals(AccountNotFound, WalletNotEmpty, WalletFrozen),
+    responses=refusals(AccountNotFound, WalletNotEmpty, PaymentUnderWay, WalletFrozen),
     dependencies=[Depends(limit_transactions)],
 )
 async def close_account(

@@ -28,6 +28,7 @@ SECTIONS: Final = {
     "Google": "Signing in with Google.",
     "Wallet": "Opening, looking at and closing one's wallet.",
     "Transactions": "Moving money, and what has moved.",
+    "Payments": "Money in and out by Paystack.",
     "Accounts": "Further accounts: opening and closing them, their balances and their ledger.",
     "Transfers": "Moving money between accounts, by their numbers.",
     "Credits": "Credits of a closed loop, for services with a key.",

@@ -11,6 +11,7 @@ from core.errors import (
     WalletNotEmpty,
     WalletNotFound,
 )
+from core.payment_errors import PaymentUnderWay
 from core.people import get_person
 from dependencies.attempts import OptionalKeyDep
 from dependencies.caller import CallerDep, limit_transactions
@@ -48,7 +49,7 @@ async def read_wallet(services: ServicesDep, caller: CallerDep) -> WalletDetails
 @router.delete(
     "/wallet",
     response_model=Message,
-    responses=refusals(WalletNotFound, WalletNotEmpty, WalletFrozen),
+    responses=refusals(WalletNotFound, WalletNotEmpty, WalletFrozen, PaymentUnderWay),
     dependencies=[Depends(limit_transactions)],
 )
 async def close_wallet(

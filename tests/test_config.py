@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from config import Settings, SettingsError, async_database_url, load_settings
+from config import Settings, SettingsError, load_settings
+from db.urls import async_database_url
 
 ROOT = Path(__file__).parent.parent
 SECRET = "x" * 32

@@ -15,8 +15,8 @@ from sqlalchemy import text
 from sqlalchemy.engine import make_url
 
 from bench.stand import Ledger
-from config import async_database_url
 from db.session import Database
+from db.urls import async_database_url
 
 # These have rows for each movement; the others grow with people.
 GROWING: Final = ("transactions", "entries", "idempotency_keys", "outbox")

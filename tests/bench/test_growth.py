@@ -21,10 +21,10 @@ from bench.growth.run import Plan
 from bench.people import make_people
 from bench.samples import Results, Sample, Series
 from bench.stand import Ledger
-from config import async_database_url
 from core.history import read_history
 from core.verification import verify_rules
 from db.session import Database, DatabaseOptions
+from db.urls import async_database_url
 from operations.children import ROOT
 from schemas.transactions import HistoryQuery
 from tests.conftest import SECRET_KEY, create_postgres_database, migrate, sqlite_url

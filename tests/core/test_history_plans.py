@@ -10,10 +10,10 @@ from sqlalchemy import event
 
 from bench.growth.filling import Filling, settle
 from bench.people import make_people
-from config import async_database_url
 from core.cursors import encode_cursor
 from core.history import Page, read_history
 from db.session import Database, DatabaseOptions
+from db.urls import async_database_url
 from tests.conftest import SECRET_KEY, create_postgres_database, migrate
 
 PEOPLE = 100

@@ -66,7 +66,7 @@ async def test_what_the_ledger_wrote_keeps_every_rule(books: Books) -> None:
     results = [result async for result in verify_rules(books.database)]
 
     assert [result.rule.name for result in results if not result.holds] == []
-    assert len({result.rule.name for result in results}) == 14
+    assert len({result.rule.name for result in results}) == 17
 
 
 async def test_a_well_made_forgery_breaks_nothing(books: Books, forger: Forger) -> None:
@@ -77,8 +77,6 @@ async def test_a_well_made_forgery_breaks_nothing(books: Books, forger: Forger) 
     sides = (("DEBIT", jane, "NGN"), ("CREDIT", john, "NGN"))
     await forger.move(Forgery(type="transfer", wallet=jane, counterparty=john, sides=sides))
     await forger.move(Forgery(wallet=jane, state="FAILED", keys=0))
-    await forger.move(Forgery(wallet=jane, state="PROCESSING", keys=0))
-    await forger.move(Forgery(wallet=jane, state="PROCESSING", sides=deposit_sides(jane)))
 
     assert await forger.broken() == set()
 
@@ -113,10 +111,9 @@ async def test_entries_without_a_transaction_are_found(books: Books, forger: For
 
 
 # A currency whose sum is not zero has an unpaired entry, so these break two rules.
-@pytest.mark.parametrize("state", ["SUCCESS", "PROCESSING"])
-async def test_money_from_nowhere_is_found(books: Books, forger: Forger, state: str) -> None:
+async def test_money_from_nowhere_is_found(books: Books, forger: Forger) -> None:
     jane = books.jane
-    await forger.move(Forgery(state=state, wallet=jane, sides=deposit_sides(jane)[1:]))
+    await forger.move(Forgery(wallet=jane, sides=deposit_sides(jane)[1:]))
 
     assert await forger.broken() == {"paired", "sum_is_zero"}
 
@@ -206,13 +203,13 @@ async def test_an_account_of_the_house_may_be_below_zero(books: Books, forger: F
 
 async def test_every_missing_guard_is_found(books: Books, forger: Forger) -> None:
     triggers = await forger.triggers()
-    assert len(triggers) == 18
+    assert len(triggers) == 21
     for number, (trigger, table) in enumerate(triggers, start=1):
         await forger.drop_trigger(trigger, table)
 
         assert await forger.broken() == {"append_only"}
         (result,) = [result for result in await forger.results() if not result.holds]
-        assert len(result.offences) == number
+        assert len(result.offences) == min(number, OFFENCES_LIMIT)
 
 
 async def test_a_guard_that_refuses_nothing_is_found(forger: Forger) -> None:

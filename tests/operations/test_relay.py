@@ -11,6 +11,7 @@ import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from sqlalchemy import select, update
 
+from core import outbox
 from db.models import Tables
 from db.session import Database, DatabaseOptions
 from operations.relay import PASS_SECONDS, QUEUED_LIMIT, Relay
@@ -62,7 +63,8 @@ class House:
             self.options,
             "receipts",
             lambda receipt_ids: receipt_ids,  # type: ignore[arg-type,return-value]  # the queue takes whatever it is
-            receipts_per_second=receipts_per_second,
+            due=outbox,
+            rows_per_second=receipts_per_second,
         )
         relay.after_worker_boot(self.queue, None)
         try:

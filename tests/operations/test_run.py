@@ -13,7 +13,7 @@ import pytest
 
 from operations.children import ROOT, Child
 from operations.listening import listen, port_of
-from operations.run import StoppedError, Supervisor, is_redis_configured, run, url_of
+from operations.run import StoppedError, Supervisor, is_set, run, url_of
 
 SLEEP = ["-c", "import time; time.sleep(60)"]
 # It prints once it ignores SIGTERM, so that a test does not stop it before.
@@ -195,14 +195,14 @@ def test_redis_counts_as_configured_only_with_a_value(
     monkeypatch.setattr("operations.run.dotenv_values", lambda _path: {})
     monkeypatch.setenv("REDIS_URL", value)
 
-    assert is_redis_configured() is configured
+    assert is_set("REDIS_URL") is configured
 
 
 def test_redis_may_be_configured_in_the_env_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("operations.run.dotenv_values", lambda _path: {"REDIS_URL": "redis://x"})
     monkeypatch.delenv("REDIS_URL", raising=False)
 
-    assert is_redis_configured()
+    assert is_set("REDIS_URL")
 
 
 def test_children_are_ended_even_if_the_sentinel_was_killed() -> None:

@@ -29,8 +29,8 @@ BUGS: Final = (
     Bug(
         name="credits_may_be_withdrawn",
         file="core/postings.py",
-        old="if movement.counterparty_wallet_id is None and not account.withdrawable:",
-        new="if movement.counterparty_wallet_id is not None and not account.withdrawable:",
+        old="if outside and not account.withdrawable:",
+        new="if not outside and not account.withdrawable:",
         breaks="Credits leave the house, and come from nowhere.",
         tests=(f"{_CREDITS}::test_credits_reach_nobody_else",),
     ),
@@ -44,7 +44,7 @@ BUGS: Final = (
     ),
     Bug(
         name="spends_below_zero",
-        file="core/settlement.py",
+        file="core/booking.py",
         old="may_go_negative=holder_id is None,",
         new="may_go_negative=True,",
         breaks="Somebody spends credits that they were never given.",
@@ -53,8 +53,8 @@ BUGS: Final = (
     Bug(
         name="spending_gives",
         file="core/commands.py",
-        old='frozenset[TransactionType]({"deposit", "top_up", "bonus"})',
-        new='frozenset[TransactionType]({"deposit", "top_up", "bonus", "spend"})',
+        old='{"deposit", "top_up", "bonus", "payout_returned", "payout_reversed"}',
+        new='{"deposit", "top_up", "bonus", "payout_returned", "payout_reversed", "spend"}',
         breaks="Whoever spends gets more.",
         tests=(f"{_CREDITS}::test_credits_are_given_and_taken_back",),
     ),
@@ -84,7 +84,7 @@ BUGS: Final = (
     ),
     Bug(
         name="two_receipts_for_one_person",
-        file="core/settlement.py",
+        file="core/booking.py",
         old="account.user_id is not None and account.user_id not in told:",
         new="account.user_id is not None:",
         breaks="A transfer between one's own accounts breaks a constraint: 503 for ever.",

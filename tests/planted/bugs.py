@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from tests.planted import accounts, entrance, google, keys, posting, receipts
+from tests.planted import accounts, entrance, google, keys, payments, posting, receipts
 from tests.planted.bug import Bug
 
 BUGS: Final[tuple[Bug, ...]] = (
@@ -12,4 +12,5 @@ BUGS: Final[tuple[Bug, ...]] = (
     *receipts.BUGS,
     *entrance.BUGS,
     *google.BUGS,
+    *payments.BUGS,
 )

@@ -132,7 +132,7 @@ BUGS: Final = (
     Bug(
         name="recipient_may_be_frozen",
         file="core/postings.py",
-        old="    if account.frozen:\n",
+        old="    if account.frozen and not movement.ends_payment:\n",
         new="    if account.frozen and account.id == movement.wallet_id:\n",
         breaks="Money moves into a wallet that an operator froze.",
         tests=("tests/operations/test_freeze.py::test_nothing_moves_in_or_out_of_a_frozen_wallet",),
@@ -163,7 +163,7 @@ BUGS: Final = (
     ),
     Bug(
         name="sides_swapped",
-        file="core/settlement.py",
+        file="core/booking.py",
         old='(("DEBIT", posting.debit), ("CREDIT", posting.credit))',
         new='(("CREDIT", posting.debit), ("DEBIT", posting.credit))',
         breaks="The ledger says the opposite of what happened.",
@@ -171,7 +171,7 @@ BUGS: Final = (
     ),
     Bug(
         name="snapshot_of_the_other_side",
-        file="core/settlement.py",
+        file="core/booking.py",
         old="self.records.add_entry(transaction_id, entry_type, side, movement.money)",
         new="""other = posting.credit if side is posting.debit else posting.debit
             shown = side.balance_minor if other.wallet_id is None else other.balance_minor
@@ -182,7 +182,7 @@ BUGS: Final = (
     ),
     Bug(
         name="snapshot_before_the_movement",
-        file="core/settlement.py",
+        file="core/booking.py",
         old="self.records.add_entry(transaction_id, entry_type, side, movement.money)",
         new="""change = movement.money.minor if entry_type == "DEBIT" else -movement.money.minor
             before = None if side.balance_minor is None else side.balance_minor + change
@@ -193,7 +193,7 @@ BUGS: Final = (
     ),
     Bug(
         name="answer_shows_the_recipients_balance",
-        file="core/settlement.py",
+        file="core/booking.py",
         old="balance_minor=self._book.get(movement.wallet_id).balance_minor,",
         new="balance_minor=posting.credit.balance_minor or 0,",
         breaks="The sender of a transfer is told what the recipient owns.",

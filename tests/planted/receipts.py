@@ -61,11 +61,11 @@ BUGS: Final = (
         if queued >= QUEUED_LIMIT:
             return 0
         async with database.transaction() as session:
-            ids = await lease_due(session, now=now, limit=RECEIPTS_IN_A_PASS)
+            ids = await self._due.lease_due(session, now=now, limit=ROWS_IN_A_PASS)
 """,
         new="""\
         async with database.transaction() as session:
-            ids = await lease_due(session, now=now, limit=RECEIPTS_IN_A_PASS)
+            ids = await self._due.lease_due(session, now=now, limit=ROWS_IN_A_PASS)
         queued: int = broker.client.llen(f"{broker.namespace}:{self._queue}")
         if queued >= QUEUED_LIMIT:
             return 0
@@ -139,7 +139,7 @@ BUGS: Final = (
     ),
     Bug(
         name="receipt_for_the_sender_alone",
-        file="core/settlement.py",
+        file="core/booking.py",
         old="            if account.user_id is not None and account.user_id not in told:",
         new="            if account.user_id is not None and account.id == movement.wallet_id:",
         breaks="Whoever is paid hears nothing of it.",

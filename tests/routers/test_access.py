@@ -112,12 +112,19 @@ def _of_gold(_scene: Scene) -> Mapping[str, Any]:
     return {"params": {"asset_type_id": 1}}
 
 
+def _for_both(route: str, status: int, details: Details | None = None) -> Row:
+    """A route for a person, or a service with another permission than `credits`."""
+    sent = details or (lambda _scene: {})
+    return Row(route, 401, 401, status, status, 403, details=sent)
+
+
 def _open(route: str, status: int, details: Details | None = None, path: str = "") -> Row:
     """A route that looks at neither token nor key, so that a wrong one does no harm."""
     sent = details or (lambda _scene: {})
     return Row(route, status, status, status, status, status, path=path, details=sent)
 
 
+BANK = {"bank_code": "058", "account_number": "0123456789"}
 OF_USER = f"/api/v1{credits_routes.OF_USER}"
 
 TABLE = (
@@ -150,6 +157,14 @@ TABLE = (
     # A refresh token speaks for itself; this one is nobody's.
     _open("POST /token/refresh", 401, lambda _scene: {"json": {"refresh_token": "unknown"}}),
     _private("POST /logout", 204, 204),
+    # No provider is set up here, which whoever may not ask is not told.
+    _for_both("POST /wallet/deposit", 503, lambda _scene: {"json": {"amount": 1}}),
+    _for_both("GET /wallet/deposit/{reference}/status", 503),
+    _for_both("POST /wallet/withdraw", 503, lambda _scene: {"json": {"amount": 1} | BANK}),
+    _for_both("GET /wallet/withdraw/{reference}/status", 503),
+    _for_both("GET /banks", 503),
+    _for_both("GET /banks/resolve", 503, lambda _scene: {"params": BANK}),
+    _open("POST /wallet/paystack/webhook", 503, lambda _scene: {"json": {}}),
     _for_services("GET /api/v1/assets", 200),
     _for_services(f"GET {OF_USER}/balance", 200, _of_gold),
     _for_services(f"POST {OF_USER}/top-up", 201, _credits),
@@ -323,6 +338,7 @@ async def send(
         account_number=scene.account_number,
         transfer_id=scene.transfer_id,
         external_user_id=scene.user,
+        reference=f"dep-{'0' * 32}",
     )
     details = dict(row.details(scene))
     # Latin-1, as HTTP has it: one of the forged tokens is not ASCII.

@@ -1,0 +1,50 @@
+"""`wallet payments` lists what an operator has to look into."""
+
+import asyncio
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import text
+
+from db.session import Database
+from operations import payments
+from tests.conftest import migrate, serving, settings_for, sqlite_url
+from tests.people import People
+
+
+async def test_what_needs_attention_is_listed(
+    tmp_path: Path, redis_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = sqlite_url(tmp_path)
+    await migrate(url)
+    settings = settings_for(url, redis_url=redis_url)
+    assert await asyncio.to_thread(payments.show, settings) == 0
+    async with serving(settings) as client:
+        person = await People(client).with_wallet(10)
+    reference = f"dep-{uuid4().hex}"
+    database = Database(settings.database_options)
+    async with database.transaction() as session:
+        connection = await session.connection()
+        await connection.execute(
+            text(
+                "INSERT INTO provider_payments (reference, kind, transaction_id, wallet_id,"
+                " amount_minor, currency, state, failure_code, attention, attempts, created_at,"
+                " due_at, ended_at) VALUES (:reference, 'deposit', 1, :wallet, 70000, 'NGN',"
+                " 'FAILED', 'amount_mismatch', 'amount_mismatch', 0, :now, :now, :now)"
+            ),
+            {"reference": reference, "wallet": person.wallet_id, "now": "2026-01-01 00:00:00"},
+        )
+    await database.close()
+
+    assert await asyncio.to_thread(payments.show, settings) == 1
+    printed = capsys.readouterr().out.replace("\n", "")
+    assert "No payment needs attention." in printed
+    assert reference[:12] in printed
+
+
+async def test_a_database_that_is_not_ready(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert await asyncio.to_thread(payments.show, settings_for(sqlite_url(tmp_path))) == 3
+    assert capsys.readouterr().err
