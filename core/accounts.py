@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import bindparam, select, text
+from sqlalchemy import ColumnElement, Select, bindparam, select, text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from core.account_errors import AccountNotFound
 from core.commands import TransactionType
-from core.cursors import ACCOUNTS, ENTRIES, decode_cursor, encode_cursor
 from core.history import EntryType
 from core.money import Money
+from core.paging import ACCOUNTS, ENTRIES, Slice, beyond, cut, newest
 from db.columns import UtcDateTime
 from db.models import Tables
 
@@ -44,15 +44,6 @@ class AccountEntry:
     created_at: datetime
     # When the transaction was made: the entry may be of a later time.
     transaction_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slice:
-    """Which part of a list: at most `limit` after skipping `offset`, beyond `cursor`."""
-
-    limit: int
-    offset: int
-    cursor: str | None = None
 
 
 async def list_accounts(
@@ -113,9 +104,9 @@ async def read_account_entries(
 
 
 # Entries of a wallet have ids and times that never decrease, so the last one at a time is found by
-# halving the ids, each step one look into the index of (wallet, id): some thirty for a milliard of
-# entries, at any time in the past. `low` is the last entry known to be early enough; none beyond
-# `high` is.
+# halving the ids, each step one look into the index of (wallet, id): some thirty for a thousand
+# million entries, at any time in the past. `low` is the last entry known to be early enough; none
+# beyond `high` is.
 _BALANCE_AT: Final = text(
     """
     WITH RECURSIVE search (low, high) AS (
@@ -136,18 +127,11 @@ _BALANCE_AT: Final = text(
 
 
 async def _page(
-    session: AsyncSession, statement: Any, id_column: Any, part: Slice, cursors: bytes
+    session: AsyncSession, statement: Select[Any], ids: ColumnElement[int], part: Slice, of: bytes
 ) -> tuple[Sequence[Any], str | None]:
-    """Return a page of rows, the highest id first, and the cursor of the next, None at the end."""
-    if part.cursor is not None:
-        statement = statement.where(id_column < decode_cursor(part.cursor, cursors))
     connection = await session.connection()
-    found = await connection.execute(
-        statement.order_by(id_column.desc()).limit(part.limit + 1).offset(part.offset)
-    )
-    rows = found.all()
-    shown = rows[: part.limit]
-    return shown, encode_cursor(shown[-1].id, cursors) if len(rows) > part.limit else None
+    chosen = newest(statement.where(*beyond(ids, part, of)), ids, part)
+    return cut((await connection.execute(chosen)).all(), part, of)
 
 
 def _own_account(row: Any) -> OwnAccount:

@@ -3,20 +3,19 @@
 Looks only; credits move in `core.ledger`, like all else.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Subquery, Table, and_, select, union_all
+from sqlalchemy import Subquery, Table, and_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from core.account_errors import CreditUserNotFound
 from core.assets import Asset
 from core.commands import CreditType
-from core.cursors import ENTRIES, TRANSACTIONS, decode_cursor, encode_cursor
 from core.history import EntryType, TransactionState
+from core.paging import ENTRIES, TRANSACTIONS, Slice, beyond, cut, newest_of_all
 from db.models import Tables
 
 _OF_ASSET: Final = (Tables.assets.c.id.label("asset_id"), Tables.assets.c.scale)
@@ -31,15 +30,9 @@ class CreditBalance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CreditPage:
-    """Which part of a list: at most `limit` after skipping `offset`, older than `cursor`.
+class CreditPage(Slice):
+    """Which part of a list; with `asset` only what is about it."""
 
-    With `asset` only what is about it.
-    """
-
-    limit: int
-    offset: int
-    cursor: str | None = None
     asset: Asset | None = None
 
 
@@ -76,9 +69,6 @@ class CreditEntry:
     created_at: datetime
 
 
-Item = TypeVar("Item", CreditTransaction, CreditEntry)
-
-
 async def read_balance(session: AsyncSession, external_user_id: str, asset: Asset) -> CreditBalance:
     """Return what somebody holds of an asset now. Raises CreditUserNotFound."""
     holders, wallets = Tables.credit_holders, Tables.wallets
@@ -103,7 +93,7 @@ async def read_transactions(
     """
     connection = await session.connection()
     transactions = Tables.transactions
-    ids = await _page_of(connection, transactions, external_user_id, page)
+    ids = await _page_of(connection, transactions, TRANSACTIONS, external_user_id, page)
     if ids is None:
         return [], None
     rows = await connection.execute(
@@ -112,7 +102,8 @@ async def read_transactions(
         .join(Tables.assets, Tables.assets.c.code == transactions.c.currency)
         .order_by(transactions.c.id.desc())
     )
-    return _cut([_transaction(row) for row in rows], page, TRANSACTIONS)
+    shown, next_cursor = cut(rows.all(), page, TRANSACTIONS)
+    return [_transaction(row) for row in shown], next_cursor
 
 
 async def read_ledger(
@@ -121,7 +112,7 @@ async def read_ledger(
     """Return a page of the entries on somebody's accounts, as `read_transactions` does."""
     connection = await session.connection()
     entries, transactions = Tables.entries, Tables.transactions
-    ids = await _page_of(connection, entries, external_user_id, page)
+    ids = await _page_of(connection, entries, ENTRIES, external_user_id, page)
     if ids is None:
         return [], None
     rows = await connection.execute(
@@ -131,39 +122,21 @@ async def read_ledger(
         .join(transactions, transactions.c.id == entries.c.transaction_id)
         .order_by(entries.c.id.desc())
     )
-    return _cut([_entry(row) for row in rows], page, ENTRIES)
+    shown, next_cursor = cut(rows.all(), page, ENTRIES)
+    return [_entry(row) for row in shown], next_cursor
 
 
 async def _page_of(
-    connection: AsyncConnection, table: Table, external_user_id: str, page: CreditPage
+    connection: AsyncConnection, table: Table, of: bytes, external_user_id: str, page: CreditPage
 ) -> Subquery | None:
-    """Select the ids of a page of a table's rows, and one more to tell whether there is a next.
-
-    None if there is nothing to select from. Each account is read off its own index, newest first
-    and no further than the page needs, and the short lists are merged.
-    """
-    of = ENTRIES if table is Tables.entries else TRANSACTIONS
-    before_id = decode_cursor(page.cursor, of) if page.cursor is not None else None
+    """Select the ids of a page of a table's rows; None if there is nothing to select from."""
+    asked = beyond(table.c.id, page, of)
     account_ids = await _accounts_of(connection, external_user_id, page.asset)
     if not account_ids:
         return None
-    needed = page.offset + page.limit + 1
-    newest = [
-        select(table.c.id)
-        .where(table.c.wallet_id == account_id, *_older_than(table, before_id))
-        .order_by(table.c.id.desc())
-        .limit(needed)
-        .subquery()
-        for account_id in account_ids
-    ]
-    merged = union_all(*[select(part.c.id) for part in newest]).subquery()
-    return (
-        select(merged.c.id)
-        .order_by(merged.c.id.desc())
-        .limit(page.limit + 1)
-        .offset(page.offset)
-        .subquery()
-    )
+    ids = select(table.c.id).where(*asked)
+    lists = [ids.where(table.c.wallet_id == account_id) for account_id in account_ids]
+    return newest_of_all(lists, table.c.id, page).subquery()
 
 
 async def _accounts_of(
@@ -181,15 +154,6 @@ async def _accounts_of(
     if asset is not None:
         accounts = accounts.where(wallets.currency == asset.code)
     return list((await connection.execute(accounts)).scalars())
-
-
-def _older_than(table: Table, before_id: int | None) -> Sequence[ColumnElement[bool]]:
-    return () if before_id is None else (table.c.id < before_id,)
-
-
-def _cut(found: list[Item], page: CreditPage, of: bytes) -> tuple[list[Item], str | None]:
-    items = found[: page.limit]
-    return items, encode_cursor(items[-1].id, of) if len(found) > page.limit else None
 
 
 def _transaction(row: Any) -> CreditTransaction:

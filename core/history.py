@@ -1,18 +1,18 @@
 """What happened: the transactions of a person, newest first, and the entries of one of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from sqlalchemy import Select, Subquery, func, literal_column, or_, select, union
+from sqlalchemy import ColumnElement, Select, Subquery, func, literal_column, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from core.commands import TransactionType
-from core.cursors import decode_cursor, encode_cursor
 from core.errors import TransactionNotFound
 from core.money import Money
+from core.paging import TRANSACTIONS, Slice, beyond, cut, newest_of_all
 from db.models import Tables
 
 TransactionState = Literal["PROCESSING", "SUCCESS", "FAILED"]
@@ -29,12 +29,9 @@ WALLETS_OF_A_PERSON_LIMIT: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """Which part of a history: at most `limit` after skipping `offset`, older than `cursor`."""
+class HistoryPage(Slice):
+    """Which part of a history: of one type, and of a time, both ends included."""
 
-    limit: int
-    offset: int
-    cursor: str | None = None
     type: TransactionType | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -67,7 +64,7 @@ class EntryView:
 
 
 async def read_history(
-    session: AsyncSession, user_id: int, page: Page
+    session: AsyncSession, user_id: int, page: HistoryPage
 ) -> tuple[list[HistoryItem], str | None]:
     """Return a page of the person's transactions and the cursor of the next one, None at the end.
 
@@ -75,15 +72,14 @@ async def read_history(
     Raises InvalidCursor.
     """
     connection = await session.connection()
-    before_id = decode_cursor(page.cursor) if page.cursor is not None else None
+    asked = _asked(page)
     wallet_ids = await _wallets_of(connection, user_id)
     if not wallet_ids:
         return [], None
-    ids = _page_of_ids(wallet_ids, page, before_id)
+    ids = newest_of_all(_roles(wallet_ids, asked), Tables.transactions.c.id, page).subquery()
     rows = (await connection.execute(_named_transactions(ids))).all()
-    items = [_history_item(row) for row in rows[: page.limit]]
-    next_cursor = encode_cursor(items[-1].id) if len(rows) > page.limit else None
-    return items, next_cursor
+    shown, next_cursor = cut(rows, page, TRANSACTIONS)
+    return [_history_item(row) for row in shown], next_cursor
 
 
 async def read_entries(session: AsyncSession, user_id: int, transaction_id: int) -> list[EntryView]:
@@ -126,53 +122,31 @@ async def _wallets_of(connection: AsyncConnection, user_id: int) -> list[int]:
     return [row.id for row in rows]
 
 
-def _page_of_ids(wallet_ids: Sequence[int], page: Page, before_id: int | None) -> Subquery:
-    """Select the ids of one page, and one more to tell whether there is a next.
-
-    "Mine or sent to me" in one condition would sort the whole history. Instead each role of each
-    wallet is read off its own index, newest first and no further than the page needs, and the
-    short lists are merged.
-    """
+def _asked(page: HistoryPage) -> list[ColumnElement[bool]]:
     transactions = Tables.transactions.c
-    # Part of the text, not a parameter: PostgreSQL's plan for any value takes "not this state" of a
-    # column that has hardly another one to be no row at all, and would then read and sort all that
-    # a wallet ever received.
-    not_failed = transactions.state != literal_column("'FAILED'")
-    roles: list[Select[Any]] = []
-    for wallet_id in wallet_ids:
-        roles.append(select(transactions.id).where(transactions.wallet_id == wallet_id))
-        roles.append(
-            select(transactions.id).where(
-                transactions.counterparty_wallet_id == wallet_id, not_failed
-            )
-        )
-    needed = page.offset + page.limit + 1
-    newest = [
-        _filtered(role, page, before_id).order_by(transactions.id.desc()).limit(needed).subquery()
-        for role in roles
-    ]
-    merged = union(*[select(part.c.id) for part in newest]).subquery()
-    return (
-        select(merged.c.id)
-        .order_by(merged.c.id.desc())
-        .limit(page.limit + 1)
-        .offset(page.offset)
-        .subquery()
-    )
-
-
-def _filtered(statement: Select[Any], page: Page, before_id: int | None) -> Select[Any]:
-    transactions = Tables.transactions.c
-    conditions = []
-    if before_id is not None:
-        conditions.append(transactions.id < before_id)
+    conditions = beyond(transactions.id, page, TRANSACTIONS)
     if page.type is not None:
         conditions.append(transactions.type == page.type)
     if page.since is not None:
         conditions.append(transactions.created_at >= page.since)
     if page.until is not None:
         conditions.append(transactions.created_at <= page.until)
-    return statement.where(*conditions)
+    return conditions
+
+
+def _roles(
+    wallet_ids: Sequence[int], asked: Sequence[ColumnElement[bool]]
+) -> Iterator[Select[Any]]:
+    """Select the ids of what each wallet did and, apart from them, of what was sent to it."""
+    transactions = Tables.transactions.c
+    # Part of the text, not a parameter: PostgreSQL's plan for any value takes "not this state" of a
+    # column that has hardly another one to be no row at all, and would then read and sort all that
+    # a wallet ever received.
+    not_failed = transactions.state != literal_column("'FAILED'")
+    ids = select(transactions.id).where(*asked)
+    for wallet_id in wallet_ids:
+        yield ids.where(transactions.wallet_id == wallet_id)
+        yield ids.where(transactions.counterparty_wallet_id == wallet_id, not_failed)
 
 
 def _named_transactions(ids: Subquery) -> Select[Any]:

@@ -13,6 +13,7 @@ from core.credits import CreditBalance, CreditEntry, CreditPage, CreditTransacti
 from core.errors import FieldError, InvalidAmount, InvalidRequest
 from core.history import EntryType, TransactionState
 from core.money import written
+from schemas.paging import PageQuery
 from schemas.strict import MAX_ID, AsWholeNumber, CreditAmountIn, Id, StrictModel
 
 USER_ID_CHARACTERS_LIMIT: Final = 128
@@ -76,15 +77,9 @@ class CreditsIn(StrictModel):
             raise InvalidRequest([FieldError("amount", error.detail)]) from None
 
 
-class CreditsQuery(StrictModel):
+class CreditsQuery(PageQuery):
     """Which part of a list."""
 
-    limit: Annotated[int, Field(ge=1, le=100), AsWholeNumber] = 10
-    offset: Annotated[int, Field(ge=0, le=1_000_000), AsWholeNumber] = 0
-    cursor: Annotated[
-        str | SkipJsonSchema[None],
-        Field(max_length=100, description="The `next_cursor` of the previous page."),
-    ] = None
     asset_type_id: Annotated[
         Annotated[int, Field(ge=1, le=MAX_ID)] | SkipJsonSchema[None],
         Field(description="Only this asset."),

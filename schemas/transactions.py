@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 from pydantic.json_schema import SkipJsonSchema
 
 from core.commands import Moved, TransactionType
-from core.history import EntryType, EntryView, HistoryItem, Page, TransactionState
+from core.history import EntryType, EntryView, HistoryItem, HistoryPage, TransactionState
 from core.money import to_wire
 from schemas.paging import PageQuery
 from schemas.strict import Id, MoneyIn, QueryTime
@@ -77,9 +77,9 @@ class HistoryQuery(PageQuery):
         Field(alias="to", description="Not after this time (RFC 3339)."),
     ] = None
 
-    def page(self) -> Page:
+    def page(self) -> HistoryPage:
         """Say the same to the core."""
-        return Page(
+        return HistoryPage(
             limit=self.limit,
             offset=self.offset,
             cursor=self.cursor,

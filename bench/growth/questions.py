@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from bench.people import Person
 from bench.traffic import Deck, reading
-from core.cursors import encode_cursor
+from core.paging import encode_cursor
 from db.models import Tables
 from db.session import Database
 

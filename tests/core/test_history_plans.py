@@ -10,8 +10,8 @@ from sqlalchemy import event
 
 from bench.growth.filling import Filling, settle
 from bench.people import make_people
-from core.cursors import encode_cursor
-from core.history import Page, read_history
+from core.history import HistoryPage, read_history
+from core.paging import encode_cursor
 from db.session import Database, DatabaseOptions
 from db.urls import async_database_url
 from tests.conftest import SECRET_KEY, create_postgres_database, migrate
@@ -43,7 +43,9 @@ async def database(postgres_url: str) -> AsyncIterator[Database]:
 async def test_a_page_of_a_long_history_reads_no_more_than_the_page(
     database: Database, mode: str, cursor: str | None
 ) -> None:
-    statement, parameters = await statement_of(database, Page(limit=LIMIT, offset=0, cursor=cursor))
+    statement, parameters = await statement_of(
+        database, HistoryPage(limit=LIMIT, offset=0, cursor=cursor)
+    )
 
     plan = await explain(database, statement, parameters, mode)
 
@@ -54,7 +56,7 @@ async def test_a_page_of_a_long_history_reads_no_more_than_the_page(
     assert max(read) <= READ
 
 
-async def statement_of(database: Database, page: Page) -> Statement:
+async def statement_of(database: Database, page: HistoryPage) -> Statement:
     """Read a page of the hot wallet; return the statement for it and its parameters."""
     executed: list[Statement] = []
 
