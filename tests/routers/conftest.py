@@ -1,13 +1,15 @@
-"""Sign-in with Google for tests: a provider that vouches for whom it is told to, and a browser."""
+"""Providers of others for tests: a Google that vouches for whom it is told to, and a Paystack."""
 
 from collections.abc import AsyncIterator
 
 import httpx
 import pytest
 
+from devtools.paystack.app import LocalPaystack
 from tests.browser import Browser
 from tests.conftest import serving, settings_for
 from tests.google_provider import FakeGoogle, fake_google, google_settings
+from tests.paystack import SECRET, serving_paystack
 
 
 @pytest.fixture(scope="module")
@@ -31,3 +33,25 @@ async def google_client(
 def browser(google_client: httpx.AsyncClient) -> Browser:
     """A browser that knows of nothing yet."""
     return Browser(google_client)
+
+
+@pytest.fixture(scope="module")
+async def provider() -> AsyncIterator[LocalPaystack]:
+    """A local Paystack of this module alone; it sends no messages by itself."""
+    async with serving_paystack() as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+async def shop(
+    database_url: str, redis_url: str, provider: LocalPaystack
+) -> AsyncIterator[httpx.AsyncClient]:
+    """The application with this Paystack, on the same database as `client`."""
+    settings = settings_for(
+        database_url,
+        redis_url=redis_url,
+        paystack_secret_key=SECRET,
+        paystack_base_url=provider.base_url,
+    )
+    async with serving(settings) as opened:
+        yield opened

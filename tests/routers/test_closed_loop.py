@@ -38,8 +38,8 @@ class Scene:
 
 
 @pytest.fixture
-async def scene(client: httpx.AsyncClient, people: People, database: Database) -> Scene:
-    service, person = await open_service(client, database), await people.with_wallet(1000)
+async def scene(shop: httpx.AsyncClient, database: Database) -> Scene:
+    service, person = await open_service(shop, database), await People(shop).with_wallet(1000)
     users = (somebody(), somebody())
     for user in users:
         for asset in (GOLD, DIAMONDS):

@@ -1,7 +1,6 @@
 """Deposits and payouts over HTTP, and what the provider's messages may do."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -16,31 +15,10 @@ from devtools.paystack.books import NEEDS_OTP, NOT_AN_ACCOUNT
 from devtools.paystack.webhooks import sign
 from tests.api_keys import made_key
 from tests.conftest import serving, settings_for
-from tests.paystack import SECRET, WEBHOOK, Trouble, deliver, event, serving_paystack
+from tests.paystack import SECRET, WEBHOOK, Trouble, deliver, event
 from tests.people import People, Person
 
 BANK = {"bank_code": "058", "account_number": "0123456789"}
-
-
-@pytest.fixture(scope="module")
-async def provider() -> AsyncIterator[LocalPaystack]:
-    async with serving_paystack() as served:
-        yield served
-
-
-@pytest.fixture(scope="module")
-async def shop(
-    database_url: str, redis_url: str, provider: LocalPaystack
-) -> AsyncIterator[httpx.AsyncClient]:
-    """The application, with a provider set up."""
-    settings = settings_for(
-        database_url,
-        redis_url=redis_url,
-        paystack_secret_key=SECRET,
-        paystack_base_url=provider.base_url,
-    )
-    async with serving(settings) as opened:
-        yield opened
 
 
 @pytest.fixture
