@@ -8,11 +8,14 @@ import pytest
 from sqlalchemy import text
 
 from config import Settings
+from core.verification import RULES
 from db.session import Database, DatabaseOptions
 from operations.listening import free_port
 from operations.seed import seed
 from operations.verify import verify
 from tests.conftest import create_postgres_database, migrate, settings_for, sqlite_url
+
+COUNT = len(RULES)
 
 
 @pytest.fixture(scope="module")
@@ -61,9 +64,9 @@ async def test_clean_books(settings: Settings, capsys: pytest.CaptureFixture[str
     assert await run(settings) == 0
 
     out = capsys.readouterr().out
-    assert "14/14 owned: checked" in out
-    assert out.count("│ holds") == 14
-    assert out.endswith("All 14 rules hold.\n")
+    assert f"{COUNT}/{COUNT} {RULES[-1].name}: checked" in out
+    assert out.count("│ holds") == COUNT
+    assert out.endswith(f"All {COUNT} rules hold.\n")
 
 
 async def test_a_broken_rule(
@@ -74,7 +77,7 @@ async def test_a_broken_rule(
     out = capsys.readouterr().out
     assert out.count("BROKEN: 1") == 1
     assert f"\n  wallet_id={forged_balance}, balance_minor=" in out
-    assert out.endswith("1 of 14 rules are broken.\n")
+    assert out.endswith(f"1 of {COUNT} rules are broken.\n")
 
 
 async def test_a_terminal_sees_a_progress_bar(
@@ -87,7 +90,7 @@ async def test_a_terminal_sees_a_progress_bar(
     out = capsys.readouterr().out
     assert "━" in out
     assert "checked" not in out
-    assert "14/14" in out
+    assert f"{COUNT}/{COUNT}" in out
 
 
 async def test_an_outdated_schema(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
