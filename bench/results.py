@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from bench.charts import TEMPLATES, Chart, draw
 from bench.figures import figures
@@ -12,6 +12,8 @@ from bench.numbers import cells, plural, ratio
 from bench.report import Report
 from bench.samples import Series, Spread
 from bench.targets import ROUNDS_NEEDED, Verdict
+
+PERCENTILES_OF_SAMPLES: Final = (50, 99)
 
 
 def write(report: Report, folder: Path) -> None:
@@ -72,7 +74,7 @@ def verdict_as_json(verdict: Verdict) -> dict[str, Any]:
 
 
 def series_as_json(title: str, series: Series) -> dict[str, Any]:
-    """Return what a scenario measured, sample by sample."""
+    """Return what a scenario measured; of each sample no more than what targets are about."""
     return {
         "title": title,
         "rate": _spread(series.rate),
@@ -81,7 +83,13 @@ def series_as_json(title: str, series: Series) -> dict[str, Any]:
             {
                 "rate": round(sample.rate, 2),
                 "mean_ms": sample.mean_ms,
-                "latencies_ms": _by_percentile(dict(sample.latencies_ms)),
+                "latencies_ms": _by_percentile(
+                    {
+                        percent: milliseconds
+                        for percent, milliseconds in sample.latencies_ms.items()
+                        if percent in PERCENTILES_OF_SAMPLES
+                    }
+                ),
             }
             for sample in series.samples
         ],

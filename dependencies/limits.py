@@ -26,8 +26,8 @@ from integrations.redis import GuardedRedis, RedisUnavailable
 # A share is at most this part of the limit: so much may be lost for a while in each process, and
 # nobody is refused for more than that before the limit.
 LARGEST_SHARE: Final = 1 / 50
-# A share that lasted less grows, one that lasted more shrinks to a single request again.
-QUICK_SECONDS: Final = 1.0
+# How long a share should last: it grows or shrinks to what was used in this time.
+SHARE_SECONDS: Final = 1.0
 SHARES_LIMIT: Final = 10_000
 
 
@@ -144,10 +144,13 @@ def _is_over(share: Share, items: Sequence[RateLimitItem]) -> bool:
 
 
 def _next_size(share: Share | None, items: Sequence[RateLimitItem]) -> int:
-    largest = int(min(item.amount for item in items) * LARGEST_SHARE)
-    if share is None or time.monotonic() - share.taken_at > QUICK_SECONDS:
+    """Return how many requests to count at once, after those of `share`."""
+    if share is None:
         return 1
-    return max(1, min(share.size * 2, largest))
+    largest = int(min(item.amount for item in items) * LARGEST_SHARE)
+    # A clock that has not moved yet counts as the shortest time that it could tell.
+    lasted = max(time.monotonic() - share.taken_at, 1e-9)
+    return max(1, min(2 * share.size, int(share.size * SHARE_SECONDS / lasted), largest))
 
 
 async def _hit(

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from bench.charts import Lines, draw
+from bench.charts import TEMPLATES, Lines, draw
 from bench.growth.comparing import GROWN, POSTING, SMALL, series_name
 from bench.growth.questions import LONG_PAGE, MEASURES, Measure
-from bench.numbers import number, ratio
+from bench.numbers import number, plural, ratio
 from bench.results import series_as_json, verdict_as_json
 from bench.samples import Results, Spread
 from bench.targets import NOT_MEASURED, ROUNDS_NEEDED, Target, Verdict, judge, latency, throughput
@@ -131,11 +131,30 @@ def show(growth: Growth, console: Console) -> None:
 
 
 def write(growth: Growth, folder: Path) -> None:
-    """Write growth.json and growth.svg into a folder, which is made if it is not there."""
+    """Write growth.json, growth.md and growth.svg into a folder, made if it is not there."""
+    found, drawn = as_json(growth), chart(growth)
+    files = {
+        "growth.json": json.dumps(found, indent=2, ensure_ascii=False) + "\n",
+        "growth.md": as_markdown(found, drawn),
+        "growth.svg": draw(drawn),
+    }
     folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(as_json(growth), indent=2, ensure_ascii=False)
-    (folder / "growth.json").write_text(f"{text}\n", encoding="utf-8")
-    (folder / "growth.svg").write_text(draw(chart(growth)), encoding="utf-8")
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+
+
+def as_markdown(growth: Mapping[str, Any], drawn: Lines) -> str:
+    """Return what `as_json` says as a page that shows this chart, which lies beside it."""
+    return TEMPLATES.get_template("growth.md").render(
+        growth=growth,
+        chart=drawn,
+        bounds={
+            name: target.bound if has_bound(target) else "" for name, target in TARGETS.items()
+        },
+        figure=_figure,
+        plural=plural,
+        rounds_needed=ROUNDS_NEEDED,
+    )
 
 
 def as_json(growth: Growth) -> dict[str, Any]:
@@ -212,11 +231,19 @@ def _costs_table(growth: Growth) -> Table:
             _absolute(last.results, name),
             *[ratio(step.verdict(name).spread)[0] for step in growth.steps],
             ratio(verdict.spread)[1],
-            target.bound if has_bound(target) else "",
+            _bound(target),
             last.word(name),
             style=STYLES[last.word(name)],
         )
     return table
+
+
+def _bound(target: Target) -> str:
+    return target.bound if has_bound(target) else ""
+
+
+def _figure(measured: Mapping[str, float] | None, which: str) -> str:
+    return f"{measured[which]:.2f}" if measured else ""
 
 
 def _absolute(results: Results, name: str) -> str:

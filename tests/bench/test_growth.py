@@ -16,7 +16,7 @@ from bench.growth.filling import Filling, settle
 from bench.growth.ledgers import GROWING, copied, sizes
 from bench.growth.memory import Look, Memory
 from bench.growth.questions import LONG_PAGE, SHORT_PAGE, Question, ask_all
-from bench.growth.report import NO_TARGET, Growth, Step, as_json, chart, show
+from bench.growth.report import NO_TARGET, TARGETS, Growth, Step, as_json, chart, show
 from bench.growth.run import Plan
 from bench.people import make_people
 from bench.samples import Results, Sample, Series
@@ -71,6 +71,10 @@ def test_the_smallest_run(tmp_path: Path) -> None:
         "MISSED",
     }
     assert "<svg" in (tmp_path / "growth.svg").read_text(encoding="utf-8")
+    page = (tmp_path / "growth.md").read_text(encoding="utf-8")
+    for name, word in words.items():
+        assert f"| {TARGETS[name].promise} |" in page
+        assert f"| {word} |" in page
     looks = json.loads((tmp_path / "memory.json").read_text(encoding="utf-8"))["resident_mib"]
     assert looks[0]["transfers"] == 0
     assert looks[-1]["transfers"] >= 500

@@ -67,6 +67,24 @@ async def test_whoever_asks_often_is_counted_by_shares(redis: GuardedRedis, redi
     assert await scripts_run(redis) - before < 20
 
 
+async def test_a_steady_share_lasts_for_a_second(
+    redis: GuardedRedis, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    often = limiter(redis, redis_url, "10000000/minute", uuid4().hex)
+    now = 0.0
+    monkeypatch.setattr(counting.time, "monotonic", lambda: now)
+    scripts = []
+    for _ in range(2):
+        before = await scripts_run(redis)
+        # Ten seconds of a thousand requests.
+        for _ in range(10_000):
+            now += 0.001
+            await often.count_transaction(1)
+        scripts.append(await scripts_run(redis) - before)
+
+    assert scripts[1] <= 12
+
+
 @pytest.mark.parametrize("at_once", [5, 20, 100])
 async def test_whoever_asks_many_times_at_once_is_allowed_as_much(
     redis: GuardedRedis, redis_url: str, at_once: int
@@ -81,7 +99,7 @@ async def test_whoever_asks_many_times_at_once_is_allowed_as_much(
 async def test_whoever_asks_seldom_is_counted_exactly(
     redis: GuardedRedis, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(counting, "QUICK_SECONDS", -1.0)
+    monkeypatch.setattr(counting, "SHARE_SECONDS", 0)
     seldom = limiter(redis, redis_url, "100/minute", uuid4().hex)
 
     assert await allowed(seldom, 101) == 100
