@@ -1,6 +1,5 @@
 """A person's accounts: looking at them, at their balance at any time, and at their entries."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -10,9 +9,10 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from core.account_errors import AccountNotFound
 from core.commands import TransactionType
-from core.cursors import ACCOUNTS, ENTRIES, decode_cursor, encode_cursor
+from core.cursors import ACCOUNTS, ENTRIES
 from core.history import EntryType
 from core.money import Money
+from core.slices import Slice, read_slice
 from db.columns import UtcDateTime
 from db.models import Tables
 
@@ -46,15 +46,6 @@ class AccountEntry:
     transaction_at: datetime
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slice:
-    """Which part of a list: at most `limit` after skipping `offset`, beyond `cursor`."""
-
-    limit: int
-    offset: int
-    cursor: str | None = None
-
-
 async def list_accounts(
     session: AsyncSession, user_id: int, part: Slice
 ) -> tuple[list[OwnAccount], str | None]:
@@ -66,7 +57,7 @@ async def list_accounts(
     statement = select(Tables.wallets).where(
         wallets.user_id == user_id, wallets.closed_at.is_(None)
     )
-    rows, next_cursor = await _page(session, statement, wallets.id, part, ACCOUNTS)
+    rows, next_cursor = await read_slice(session, statement, wallets.id, part, ACCOUNTS)
     return [_own_account(row) for row in rows], next_cursor
 
 
@@ -108,7 +99,7 @@ async def read_account_entries(
         .join(Tables.transactions, transactions.id == entries.transaction_id)
         .where(entries.wallet_id == account.id)
     )
-    rows, next_cursor = await _page(session, statement, entries.id, part, ENTRIES)
+    rows, next_cursor = await read_slice(session, statement, entries.id, part, ENTRIES)
     return [_account_entry(row) for row in rows], next_cursor
 
 
@@ -133,21 +124,6 @@ _BALANCE_AT: Final = text(
     SELECT balance_snapshot_minor FROM entries WHERE id = (SELECT MAX(low) FROM search)
     """
 ).bindparams(bindparam("at", type_=UtcDateTime))
-
-
-async def _page(
-    session: AsyncSession, statement: Any, id_column: Any, part: Slice, cursors: bytes
-) -> tuple[Sequence[Any], str | None]:
-    """Return a page of rows, the highest id first, and the cursor of the next, None at the end."""
-    if part.cursor is not None:
-        statement = statement.where(id_column < decode_cursor(part.cursor, cursors))
-    connection = await session.connection()
-    found = await connection.execute(
-        statement.order_by(id_column.desc()).limit(part.limit + 1).offset(part.offset)
-    )
-    rows = found.all()
-    shown = rows[: part.limit]
-    return shown, encode_cursor(shown[-1].id, cursors) if len(rows) > part.limit else None
 
 
 def _own_account(row: Any) -> OwnAccount:

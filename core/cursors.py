@@ -10,6 +10,7 @@ from core.errors import InvalidCursor
 TRANSACTIONS: Final = b"t"
 ACCOUNTS: Final = b"a"
 ENTRIES: Final = b"e"
+API_KEYS: Final = b"k"
 
 
 def encode_cursor(row_id: int, of: bytes = TRANSACTIONS) -> str:

@@ -67,16 +67,16 @@ class EntryView:
 
 
 async def read_history(
-    session: AsyncSession, user_id: int, page: Page
+    session: AsyncSession, user_id: int, page: Page, *, primary_only: bool = False
 ) -> tuple[list[HistoryItem], str | None]:
     """Return a page of the person's transactions and the cursor of the next one, None at the end.
 
-    Includes closed wallets and failed attempts of one's own, but not those of others.
-    Raises InvalidCursor.
+    Includes closed wallets and failed attempts of one's own, but not those of others; with
+    `primary_only` not those of further accounts either. Raises InvalidCursor.
     """
     connection = await session.connection()
     before_id = decode_cursor(page.cursor) if page.cursor is not None else None
-    wallet_ids = await _wallets_of(connection, user_id)
+    wallet_ids = await _wallets_of(connection, user_id, primary_only=primary_only)
     if not wallet_ids:
         return [], None
     ids = _page_of_ids(wallet_ids, page, before_id)
@@ -115,11 +115,14 @@ async def read_entries(session: AsyncSession, user_id: int, transaction_id: int)
     return [_entry_view(row, user_id) for row in rows]
 
 
-async def _wallets_of(connection: AsyncConnection, user_id: int) -> list[int]:
+async def _wallets_of(
+    connection: AsyncConnection, user_id: int, *, primary_only: bool
+) -> list[int]:
     wallets = Tables.wallets.c
+    which = (wallets.is_primary,) if primary_only else ()
     rows = await connection.execute(
         select(wallets.id)
-        .where(wallets.user_id == user_id)
+        .where(wallets.user_id == user_id, *which)
         .order_by(wallets.closed_at.is_not(None), wallets.id.desc())
         .limit(WALLETS_OF_A_PERSON_LIMIT)
     )

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from core.accounts import Slice
+from core.slices import Slice
 from schemas.strict import AsWholeNumber, StrictModel
 
 
