@@ -12,10 +12,10 @@ from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.cors import CORSMiddleware
 
 from config import VERSION, Settings, load_settings_or_exit
-from core.api_keys import KeyCheck
 from core.assets import AssetCatalogue
 from core.identities import LINK_AUDIENCE, Identities
 from core.identity_providers import Challenges
+from core.key_check import KeyCheck
 from core.limiter import RateLimits, parse_limits
 from core.payments import Payments
 from core.poster import Poster, PosterLimits
@@ -214,6 +214,7 @@ def _service_settings(settings: Settings) -> ServiceSettings:
         app_name=settings.app_name,
         direct_funding_allowed=settings.direct_funding_allowed,
         refresh_lifetime=settings.refresh_lifetime,
+        api_key_prefix=settings.api_key_prefix,
         webhook_secret=settings.webhook_secret,
     )
 

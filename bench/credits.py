@@ -10,7 +10,7 @@ from bench.scenarios import Bench
 from bench.stand import Ledger
 from bench.traffic import DECK_SIZE, KEY_MARK, Deck, Pattern, transfers
 from core import api_keys
-from core.api_keys import HOUSE_PERMISSIONS, TEST
+from core.api_keys import HOUSE_PERMISSIONS, TEST, NewKey
 from db.session import Database, DatabaseOptions
 
 # How many are given credits and, beside them, how many pay each other.
@@ -48,9 +48,8 @@ def _top_up(user: str, api_key: str) -> bytes:
 async def _make_key(options: DatabaseOptions) -> str:
     database = Database(options)
     try:
-        made = await api_keys.make(
-            database, prefix=TEST, name="bench", permissions=HOUSE_PERMISSIONS, lifetime=None
-        )
+        new = NewKey(prefix=TEST, name="bench", permissions=HOUSE_PERMISSIONS, lifetime=None)
+        made = await api_keys.make(database, new)
     finally:
         await database.close()
     return made.text

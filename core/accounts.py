@@ -1,18 +1,17 @@
 """A person's accounts: looking at them, at their balance at any time, and at their entries."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, bindparam, select, text
+from sqlalchemy import bindparam, select, text
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from core.account_errors import AccountNotFound
 from core.commands import TransactionType
 from core.history import EntryType
 from core.money import Money
-from core.paging import ACCOUNTS, ENTRIES, Slice, beyond, cut, newest
+from core.paging import ACCOUNTS, ENTRIES, Slice, read_page
 from db.columns import UtcDateTime
 from db.models import Tables
 
@@ -57,7 +56,7 @@ async def list_accounts(
     statement = select(Tables.wallets).where(
         wallets.user_id == user_id, wallets.closed_at.is_(None)
     )
-    rows, next_cursor = await _page(session, statement, wallets.id, part, ACCOUNTS)
+    rows, next_cursor = await read_page(session, statement, wallets.id, part, ACCOUNTS)
     return [_own_account(row) for row in rows], next_cursor
 
 
@@ -99,7 +98,7 @@ async def read_account_entries(
         .join(Tables.transactions, transactions.id == entries.transaction_id)
         .where(entries.wallet_id == account.id)
     )
-    rows, next_cursor = await _page(session, statement, entries.id, part, ENTRIES)
+    rows, next_cursor = await read_page(session, statement, entries.id, part, ENTRIES)
     return [_account_entry(row) for row in rows], next_cursor
 
 
@@ -124,14 +123,6 @@ _BALANCE_AT: Final = text(
     SELECT balance_snapshot_minor FROM entries WHERE id = (SELECT MAX(low) FROM search)
     """
 ).bindparams(bindparam("at", type_=UtcDateTime))
-
-
-async def _page(
-    session: AsyncSession, statement: Select[Any], ids: ColumnElement[int], part: Slice, of: bytes
-) -> tuple[Sequence[Any], str | None]:
-    connection = await session.connection()
-    chosen = newest(statement.where(*beyond(ids, part, of)), ids, part)
-    return cut((await connection.execute(chosen)).all(), part, of)
 
 
 def _own_account(row: Any) -> OwnAccount:

@@ -64,16 +64,16 @@ class EntryView:
 
 
 async def read_history(
-    session: AsyncSession, user_id: int, page: HistoryPage
+    session: AsyncSession, user_id: int, page: HistoryPage, *, primary_only: bool = False
 ) -> tuple[list[HistoryItem], str | None]:
     """Return a page of the person's transactions and the cursor of the next one, None at the end.
 
-    Includes closed wallets and failed attempts of one's own, but not those of others.
-    Raises InvalidCursor.
+    Includes closed wallets and failed attempts of one's own, but not those of others; with
+    `primary_only` not those of further accounts either. Raises InvalidCursor.
     """
     connection = await session.connection()
     asked = _asked(page)
-    wallet_ids = await _wallets_of(connection, user_id)
+    wallet_ids = await _wallets_of(connection, user_id, primary_only=primary_only)
     if not wallet_ids:
         return [], None
     ids = newest_of_all(_roles(wallet_ids, asked), Tables.transactions.c.id, page).subquery()
@@ -111,11 +111,14 @@ async def read_entries(session: AsyncSession, user_id: int, transaction_id: int)
     return [_entry_view(row, user_id) for row in rows]
 
 
-async def _wallets_of(connection: AsyncConnection, user_id: int) -> list[int]:
+async def _wallets_of(
+    connection: AsyncConnection, user_id: int, *, primary_only: bool
+) -> list[int]:
     wallets = Tables.wallets.c
+    which = (wallets.is_primary,) if primary_only else ()
     rows = await connection.execute(
         select(wallets.id)
-        .where(wallets.user_id == user_id)
+        .where(wallets.user_id == user_id, *which)
         .order_by(wallets.closed_at.is_not(None), wallets.id.desc())
         .limit(WALLETS_OF_A_PERSON_LIMIT)
     )

@@ -1,4 +1,6 @@
-"""What is refused because of an API key, or because of who asks: more of `core.errors`."""
+"""What is refused because of an API key, because of who asks, or of people's own keys: more of
+`core.errors`.
+"""
 
 from core.errors import WalletError
 
@@ -36,3 +38,31 @@ class PermissionDenied(WalletError):
 
     status, code, title = 403, "permission_denied", "Permission denied"
     detail = "Your credentials do not permit this call; its documentation says which ones do."
+
+
+class ApiKeyNotFound(WalletError):
+    """404: the caller has no key with this id."""
+
+    status, code, title = 404, "api_key_not_found", "API key not found"
+    detail = "You have no API key with this id; GET /keys/list lists yours."
+
+
+class ApiKeyNotExpired(WalletError):
+    """409: only a key whose time is over is rolled over."""
+
+    status, code, title = 409, "api_key_not_expired", "API key not expired"
+    detail = "This key has not expired; create another one, and revoke this one when it is unused."
+
+
+class ApiKeyAlreadyRevoked(WalletError):
+    """409: a key that was revoked, or rolled over before, is not rolled over."""
+
+    status, code, title = 409, "api_key_already_revoked", "API key already revoked"
+    detail = "This key was revoked, or rolled over before; create another one."
+
+
+class TooManyApiKeys(WalletError):
+    """409: the caller has as many active keys as one may have."""
+
+    status, code, title = 409, "too_many_api_keys", "Too many API keys"
+    detail = "You have 5 active API keys; revoke one that is not needed first."

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import ColumnElement, Select, Subquery, select, union
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from core.errors import InvalidCursor
 
@@ -14,6 +15,7 @@ from core.errors import InvalidCursor
 TRANSACTIONS: Final = b"t"
 ACCOUNTS: Final = b"a"
 ENTRIES: Final = b"e"
+API_KEYS: Final = b"k"
 
 Row = TypeVar("Row", bound=Any)
 
@@ -73,3 +75,12 @@ def cut(rows: Sequence[Row], part: Slice, of: bytes) -> tuple[Sequence[Row], str
     """Return the rows of the page itself and the cursor of the next page, None at the end."""
     shown = rows[: part.limit]
     return shown, encode_cursor(shown[-1].id, of) if len(rows) > part.limit else None
+
+
+async def read_page(
+    session: AsyncSession, statement: Select[Any], ids: ColumnElement[int], part: Slice, of: bytes
+) -> tuple[Sequence[Any], str | None]:
+    """Return a page of what `statement` selects, as `cut` does. Raises InvalidCursor."""
+    connection = await session.connection()
+    chosen = newest(statement.where(*beyond(ids, part, of)), ids, part)
+    return cut((await connection.execute(chosen)).all(), part, of)

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from core.commands import Answer, Attempt, Command, Outcome, Refused, Rendered
-from core.errors import IdempotencyKeyInvalid, IdempotencyKeyRequired
+from core.errors import IdempotencyKeyInvalid, IdempotencyKeyRequired, WalletError
 from dependencies.caller import Caller, Service
 from dependencies.services import services_of
 from middleware.answer_cache import KeyedRequest
@@ -36,6 +36,7 @@ class Pending:
 
     def __init__(self, request: Request, keyed: KeyedRequest):
         self._poster = services_of(request).poster
+        self._answers = services_of(request).answers
         self._request_id: str = request.scope["request_id"]
         self._keyed = keyed
 
@@ -84,6 +85,17 @@ class Pending:
             render=render,
         )
         return await self._poster.post(attempt)
+
+    async def repeat_or_refuse(self, refusal: WalletError) -> Response:
+        """Respond as the first time if the request's key is known, else raise `refusal`.
+
+        For what is refused before the ledger is asked, which alone knows every key: whoever asks
+        again is answered again, whatever has changed meanwhile. Raises IdempotencyKeyReused.
+        """
+        answer = await self._answers.ask_database(self._keyed)
+        if answer is None:
+            raise refusal
+        return self.respond(answer)
 
     def respond(self, answer: Answer) -> Response:
         """Return the response for an answer, which Redis may repeat if the route lets it."""

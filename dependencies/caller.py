@@ -7,9 +7,10 @@ import structlog
 from fastapi import Depends
 from starlette.requests import Request
 
-from core.api_keys import KeyHolder, Permission
+from core.api_keys import Permission
 from core.commands import HOUSE
 from core.errors import DirectFundingDisabled, Unauthenticated
+from core.key_check import KeyHolder
 from core.key_errors import ApiKeyInvalid, PermissionDenied, TwoCredentials
 from dependencies.services import services_of
 
@@ -95,22 +96,27 @@ PERSON_OR_NOBODY: Final = Admission(person=True, nobody=True)
 CREDITS: Final = Admission(permission=Permission.CREDITS)
 DEPOSITS: Final = Admission(person=True, permission=Permission.DEPOSIT)
 TRANSFERS: Final = Admission(person=True, permission=Permission.TRANSFER)
+READS: Final = Admission(person=True, permission=Permission.READ)
 
 CallerDep = Annotated[Caller, Depends(PERSON)]
 OptionalCallerDep = Annotated[Caller | None, Depends(PERSON_OR_NOBODY)]
 # A person, or a service acting for one: `principal_id` is whose wallet it is about.
 DepositorDep = Annotated[Caller | Service, Depends(DEPOSITS)]
 PayerDep = Annotated[Caller | Service, Depends(TRANSFERS)]
+ReaderDep = Annotated[Caller | Service, Depends(READS)]
 
 
 async def limit_transactions(request: Request) -> None:
-    """Count a movement of money of the caller, who is known by now. Raises RateLimited."""
+    """Count a movement of money of the caller, who is known by now. Raises RateLimited.
+
+    What a person's key moves is the person's movement too: keys do not multiply what one may do.
+    """
     caller: Caller | Service = request.scope["caller"]
     limiter = services_of(request).limiter
-    if isinstance(caller, Caller):
-        await limiter.count_transaction(caller.user_id)
-    else:
+    if isinstance(caller, Service):
         await limiter.count_transaction_by_key(caller.holder.key_id)
+    if caller.principal_id != HOUSE:
+        await limiter.count_transaction(caller.principal_id)
 
 
 async def require_direct_funding(request: Request) -> None:

@@ -9,10 +9,10 @@ from fastapi import Depends
 from pydantic import SecretStr
 from starlette.requests import Request
 
-from core.api_keys import KeyCheck
 from core.assets import AssetCatalogue
 from core.identities import Identities
 from core.identity_providers import Challenges, IdentityProvider
+from core.key_check import KeyCheck
 from core.payments import Payments
 from core.poster import Poster
 from core.security import AccessTokens, PasswordHasher
@@ -32,6 +32,8 @@ class ServiceSettings:
     app_name: str
     direct_funding_allowed: bool
     refresh_lifetime: timedelta
+    # What API keys of this environment begin with.
+    api_key_prefix: str
     # What the payment provider signs with; empty if there is none.
     webhook_secret: SecretStr
 

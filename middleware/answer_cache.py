@@ -91,6 +91,19 @@ class AnswerCache:
         except (RedisUnavailable, Unavailable):
             return None
 
+    async def ask_database(self, request: KeyedRequest) -> Answer | None:
+        """Return what the database knows as the first answer; None if its key is not known yet.
+
+        Raises IdempotencyKeyReused.
+        """
+        async with self._database.lean_reading() as connection:
+            found = await read_answer(connection, request.principal_id, request.key)
+        if found is None:
+            return None
+        if found.fingerprint != request.fingerprint:
+            raise IdempotencyKeyReused
+        return Answer(found.rendered.status, found.rendered.body, replayed=True)
+
     def settle(self, request: KeyedRequest) -> None:
         """Keep the answer if there is one, else let go of the lock; nobody waits for that.
 
@@ -114,16 +127,10 @@ class AnswerCache:
             if found != _LOCK:
                 return _unpack(found, request.fingerprint), b"HIT"
             await asyncio.sleep(POLL_SECONDS)
-        return await self._ask_database(request), b"DB"
-
-    async def _ask_database(self, request: KeyedRequest) -> Answer:
-        async with self._database.lean_reading() as connection:
-            found = await read_answer(connection, request.principal_id, request.key)
-        if found is None:
+        answer = await self.ask_database(request)
+        if answer is None:
             raise IdempotencyInFlight
-        if found.fingerprint != request.fingerprint:
-            raise IdempotencyKeyReused
-        return Answer(found.rendered.status, found.rendered.body, replayed=True)
+        return answer, b"DB"
 
     async def _run(self, steps: Sequence[Step]) -> list[bytes | None]:
         replies: list[bytes | None] = await self._redis.execute(

@@ -4,7 +4,7 @@ import hashlib
 from typing import Final
 
 from core import api_keys
-from core.api_keys import HOUSE_PERMISSIONS, MadeKey
+from core.api_keys import HOUSE_PERMISSIONS, MadeKey, NewKey
 from core.assets import Asset, AssetCatalogue
 from core.commands import HOUSE, Attempt, Moved, Outcome, Rendered, move_credits
 from core.errors import WalletFrozen
@@ -45,16 +45,15 @@ async def make_demo_key(database: Database, *, prefix: str) -> MadeKey | None:
     """Make the demo's service key; None if there is one, whose text nobody knows any more."""
     async with database.reading() as session:
         for key in await api_keys.list_keys(session):
-            valid = not key.expired and key.revoked_at is None
-            if valid and key.owner_id is None and key.name == KEY_NAME:
+            if key.active and key.owner_id is None and key.name == KEY_NAME:
                 return None
-    return await api_keys.make(
-        database,
+    new = NewKey(
         prefix=prefix,
         name=KEY_NAME,
         permissions=HOUSE_PERMISSIONS,
         lifetime=api_keys.LIFETIMES["1Y"],
     )
+    return await api_keys.make(database, new)
 
 
 def how_to_use_credits(made: MadeKey | None, service_url: str) -> str:

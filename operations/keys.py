@@ -11,7 +11,7 @@ from rich.table import Table
 
 from config import Settings
 from core import api_keys
-from core.api_keys import HOUSE_PERMISSIONS, LIFETIMES, KeyView, MadeKey, Permission
+from core.api_keys import HOUSE_PERMISSIONS, LIFETIMES, KeyView, MadeKey, NewKey, Permission
 from core.errors import Unavailable
 from db.session import Database
 from operations.database import NOT_READY_EXIT_CODE, DatabaseNotReadyError, open_database
@@ -38,13 +38,13 @@ def create(settings: Settings, *, permissions: str, name: str, expires: str) -> 
         return _refuse(f"A name has 1 to {NAME_CHARACTERS_LIMIT} characters that can be printed.")
 
     async def work(database: Database) -> MadeKey:
-        return await api_keys.make(
-            database,
+        new = NewKey(
             prefix=settings.api_key_prefix,
             name=name,
             permissions=frozenset(map(Permission, wanted)),
             lifetime=LIFETIMES.get(expires),
         )
+        return await api_keys.make(database, new)
 
     def tell(made: MadeKey) -> None:
         until = f"until {_shown(made.expires_at)} UTC" if made.expires_at else "until it is revoked"

@@ -31,6 +31,7 @@ SECTIONS: Final = {
     "Payments": "Money in and out by Paystack.",
     "Accounts": "Further accounts: opening and closing them, their balances and their ledger.",
     "Transfers": "Moving money between accounts, by their numbers.",
+    "Keys": "API keys of one's own, for services that act for one.",
     "Credits": "Credits of a closed loop, for services with a key.",
     "Service": "Is it alive, is it ready, and where is its documentation.",
 }
@@ -72,8 +73,9 @@ def _build(app: FastAPI) -> dict[str, Any]:
             "type": "apiKey",
             "in": "header",
             "name": "x-api-key",
-            "description": "A service's key with the permission that the call names; an operator "
-            "makes one with `./wallet keys create`.",
+            "description": "A service's key with the permission that the call names: for people's "
+            "wallets their owners make one (`POST /keys/create`), for credits an operator does "
+            "(`./wallet keys create`).",
         },
     }
     _restore_integers(document)

@@ -12,6 +12,7 @@ from routers import (
     accounts,
     credits,  # noqa: A004 - what they are called; the built-in is only for interactive sessions
     google,
+    keys,
     landing,
     metrics,
     payments,
@@ -35,6 +36,7 @@ _MODULES = (
     transfers,
     people,
     google,
+    keys,
     credits,
     service,
     landing,

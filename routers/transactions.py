@@ -30,7 +30,6 @@ from schemas.transactions import (
     HistoryOut,
     HistoryQuery,
     MovementOut,
-    TransactionOut,
     TransferIn,
     TransferOut,
 )
@@ -95,12 +94,7 @@ async def history(
     """List one's transactions, newest first, failed attempts included."""
     async with services.database.reading() as session:
         items, next_cursor = await read_history(session, caller.user_id, query.page())
-    return HistoryOut(
-        transactions=[TransactionOut.of(item) for item in items],
-        limit=query.limit,
-        offset=query.offset,
-        next_cursor=next_cursor,
-    )
+    return HistoryOut.of(items, query, next_cursor)
 
 
 @router.get("/{transaction_id}/ledger", responses=refusals(TransactionNotFound))

@@ -6,13 +6,12 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, StringConstraints
 
 from core.commands import PaymentStarted, StartPayment
-from core.errors import FieldError, InvalidAmount, InvalidRequest
-from core.money import Money, parse_minor, to_wire
+from core.money import to_wire
 from core.payment_commands import BankAccount
 from core.payment_rows import PaymentState, PaymentView, new_reference
 from core.provider import Bank, Checkout
-from schemas.strict import AmountIn, Currency, StrictModel
-from schemas.wallets import Amount
+from schemas.strict import Currency, StrictModel
+from schemas.wallets import Amount, WalletAmountIn
 
 BankCode = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9-]{2,20}$"), Field(examples=["058"])
@@ -27,20 +26,8 @@ PaymentReference = Annotated[
 ]
 
 
-class DepositIn(StrictModel):
+class DepositIn(WalletAmountIn):
     """How much to pay in, in the wallet's currency."""
-
-    amount: AmountIn
-
-    def money_in(self, currency: str) -> Money:
-        """Return the amount in minor units. Raises InvalidRequest if it is none in `currency`."""
-        try:
-            minor = parse_minor(self.amount, currency)
-        except InvalidAmount as error:
-            raise InvalidRequest([FieldError("amount", error.detail)]) from None
-        if minor == 0:
-            raise InvalidRequest([FieldError("amount", "must be greater than 0")])
-        return Money(minor, currency)
 
     def command(self, user_id: int, currency: str) -> StartPayment:
         """Return what is asked of the ledger. Raises InvalidRequest."""

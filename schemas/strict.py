@@ -78,8 +78,8 @@ def _currency(value: str) -> str:
         raise PydanticCustomError("currency", "{why}", {"why": error.detail}) from None
 
 
-def _credit_amount(value: str) -> str:
-    """Return the canonical form of an amount above zero; its asset is not known here."""
+def _unscaled_amount(value: str) -> str:
+    """Return the canonical form of an amount above zero, of what is looked up later."""
     try:
         canonical = canonical_decimal(value)
     except InvalidAmount as error:
@@ -179,6 +179,9 @@ AmountIn = Annotated[
     ),
 ]
 
+# Of what has its currency looked up later.
+UnscaledAmountIn = Annotated[AmountIn, AfterValidator(_unscaled_amount)]
+
 BalanceIn = Annotated[
     str,
     BeforeValidator(_amount_text),
@@ -210,7 +213,7 @@ PublicId = Annotated[UUID, BeforeValidator(_uuid)]
 CreditAmountIn = Annotated[
     str,
     BeforeValidator(_amount_text),
-    AfterValidator(_credit_amount),
+    AfterValidator(_unscaled_amount),
     WithJsonSchema(
         {
             "anyOf": [

@@ -1,5 +1,6 @@
 """Shapes of movements, history and entries."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -123,6 +124,18 @@ class HistoryOut(BaseModel):
     limit: int
     offset: int
     next_cursor: Annotated[str | None, Field(description="Null at the end.")]
+
+    @classmethod
+    def of(
+        cls, items: Sequence[HistoryItem], query: HistoryQuery, next_cursor: str | None
+    ) -> "HistoryOut":
+        """Show the page that `query` asked for."""
+        return cls.model_construct(
+            transactions=[TransactionOut.of(item) for item in items],
+            limit=query.limit,
+            offset=query.offset,
+            next_cursor=next_cursor,
+        )
 
 
 class EntryOut(BaseModel):

@@ -1,21 +1,26 @@
 """Shapes of transfers between accounts."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from core.commands import Move, Moved, Refused, transfer_between
 from core.history import TransactionState
 from core.money import to_wire
 from core.public_ids import Kind, make_public_id
 from core.transfers import TransferView
+from core.wallets import OwnWallet
 from schemas.accounts import Description, TransferId
 from schemas.problem import problem_body
 from schemas.strict import AccountNumberText, MoneyIn
-from schemas.wallets import Amount
+from schemas.wallets import Amount, WalletAmountIn
 
 ToAccount = Annotated[AccountNumberText, Field(examples=["530172648913"])]
+
+_RECIPIENT: Final = "recipient_wallet_number"
+_RECIPIENT_TOO: Final = "wallet_number"
 
 
 class AccountTransferIn(MoneyIn):
@@ -82,6 +87,71 @@ class AccountTransferOut(BaseModel):
             currency=transfer.money.currency,
             description=transfer.description,
             created_at=transfer.created_at,
+        )
+
+
+def _document_both_names(schema: dict[str, Any]) -> None:
+    """Say in JSON Schema that the recipient is named by one of two names."""
+    named = schema["properties"][_RECIPIENT]
+    other = {key: value for key, value in named.items() if key not in {"title", "examples"}}
+    schema["properties"][_RECIPIENT_TOO] = other | {"description": f"The same as `{_RECIPIENT}`."}
+    schema["required"].remove(_RECIPIENT)
+    schema["oneOf"] = [{"required": [_RECIPIENT]}, {"required": [_RECIPIENT_TOO]}]
+
+
+class WalletTransferIn(WalletAmountIn):
+    """To which wallet, by either of two names for its number, and how much."""
+
+    model_config = ConfigDict(json_schema_extra=_document_both_names)
+
+    recipient_wallet_number: ToAccount
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_either_name(cls, sent: Any) -> Any:
+        """Take one name for the other, so that requests that mean the same are the same."""
+        if not isinstance(sent, dict) or _RECIPIENT_TOO not in sent:
+            return sent
+        if _RECIPIENT in sent:
+            raise PydanticCustomError(
+                "two_recipients",
+                "must name the recipient once, as `recipient_wallet_number` or `wallet_number`",
+            )
+        return {_RECIPIENT if name == _RECIPIENT_TOO else name: sent[name] for name in sent}
+
+    def command(self, wallet: OwnWallet) -> Move:
+        """Say the same to the core, from this wallet. Raises InvalidRequest."""
+        return transfer_between(
+            user_id=wallet.user_id,
+            from_number=wallet.wallet_number,
+            to_number=self.recipient_wallet_number,
+            money=self.money_in(wallet.balance.currency),
+        )
+
+
+class WalletTransferOut(BaseModel):
+    """A transfer that was made."""
+
+    transaction_id: Annotated[
+        str,
+        Field(
+            pattern="^txn_[1-9][0-9]*$",
+            description="`txn_` and the transaction's id, as `GET /wallet/transactions` lists it.",
+            examples=["txn_3"],
+        ),
+    ]
+    status: Literal["success"] = "success"
+    amount: Amount
+    recipient_wallet: ToAccount
+
+    @classmethod
+    def of(cls, moved: Moved, asked: WalletTransferIn) -> "WalletTransferOut":
+        """Tell who asked for it."""
+        return cls.model_construct(
+            transaction_id=f"txn_{moved.transaction_id}",
+            status="success",
+            amount=to_wire(moved.money.minor, moved.money.currency),
+            recipient_wallet=asked.recipient_wallet_number,
         )
 
 

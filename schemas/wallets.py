@@ -7,14 +7,35 @@ from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, field_validat
 from pydantic_core.core_schema import ValidationInfo
 
 from core.commands import Opened
+from core.errors import FieldError, InvalidAmount, InvalidRequest
 from core.money import Money, parse_minor, to_wire
 from core.wallets import OwnWallet
-from schemas.strict import BalanceIn, Currency, StrictModel, checked_amount
+from schemas.strict import (
+    AccountNumberText,
+    BalanceIn,
+    Currency,
+    StrictModel,
+    UnscaledAmountIn,
+    checked_amount,
+)
 
 Amount = Annotated[
     int | float,
     WithJsonSchema({"type": "number", "description": "In major units.", "examples": [700.5]}),
 ]
+
+
+class WalletAmountIn(StrictModel):
+    """An amount above zero, in the currency of the caller's wallet."""
+
+    amount: UnscaledAmountIn
+
+    def money_in(self, currency: str) -> Money:
+        """Return the amount in minor units. Raises InvalidRequest if it is none in `currency`."""
+        try:
+            return Money(parse_minor(self.amount, currency), currency)
+        except InvalidAmount as error:
+            raise InvalidRequest([FieldError("amount", error.detail)]) from None
 
 
 class OpenWalletIn(StrictModel):
@@ -77,6 +98,23 @@ class WalletDetails(WalletOut):
             created_at=wallet.created_at,
             updated_at=wallet.updated_at,
             full_name=wallet.owner_name,
+        )
+
+
+class WalletBalanceOut(BaseModel):
+    """What a wallet holds."""
+
+    balance: Amount
+    currency: str
+    wallet_number: AccountNumberText
+
+    @classmethod
+    def of(cls, wallet: OwnWallet) -> "WalletBalanceOut":
+        """Show the balance to whoever may see it."""
+        return cls.model_construct(
+            balance=to_wire(wallet.balance.minor, wallet.balance.currency),
+            currency=wallet.balance.currency,
+            wallet_number=wallet.wallet_number,
         )
 
 

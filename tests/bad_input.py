@@ -100,6 +100,22 @@ DESCRIPTIONS: tuple[BadValue, ...] = (
     *map(not_json, (f'"{MARKER}\\u0000"', f'"{MARKER}\\ud800"')),
 )
 
+PERMISSIONS: tuple[BadValue, ...] = (
+    *map(BadValue, ("[]", '["credits"]', '["read","credits"]', '["read","read"]', '["admin"]')),
+    *map(BadValue, ('["READ"]', '[" read"]', '["read "]', '["read,transfer"]', '["*"]', '[""]')),
+    *map(BadValue, ('"read"', '"read transfer"', "null", "true", "{}", '{"read":true}', "[null]")),
+    *map(BadValue, ("[1]", '[["read"]]', f'["{MARKER}"]', '["read","transfer","deposit","read"]')),
+    *map(not_json, ('["read\\u0000"]', "[read]")),
+)
+EXPIRIES: tuple[BadValue, ...] = (
+    *map(BadValue, ('"99Y"', '"-1D"', '"1d"', '" 1D"', '"1D "', '"1D\\n"', '"D"', '"1"', '""')),
+    *map(
+        BadValue, ('"0D"', '"2H"', '"1W"', '"1S"', '"01D"', '"１D"', '"never"', '"1H1D"', '"P1D"')
+    ),
+    *map(BadValue, ("1", "3600", "true", "null", "[]", "{}", '["1D"]', f'"{MARKER}"')),
+    *map(not_json, ('"1D\\u0000"', "1D")),
+)
+
 NAMES: tuple[BadValue, ...] = (
     *map(BadValue, ('""', '"   "', "null", "1", "true", "[]", "{}", f'"{MARKER}\\u0007"')),
     *map(BadValue, (f'"{MARKER}\\r\\nBcc: x"', f'"{MARKER}{"x" * 100}"', f'"{MARKER}\\u202e"')),

@@ -120,6 +120,7 @@ async def rows_of(database: Database, person: Person) -> dict[str, Any]:
         "transactions": transactions.c.wallet_id.in_(mine),
         "entries": entries.c.wallet_id.in_(mine),
         "keys": keys.c.principal_id == person.id,
+        "api_keys": Tables.api_keys.c.user_id == person.id,
         "sign_ins": sign_ins.c.user_id == person.id,
         "tokens": Tables.refresh_tokens.c.sign_in_id.in_(signed_in),
         "used": Tables.refresh_tokens.c.sign_in_id.in_(signed_in)

@@ -61,6 +61,8 @@ BEYOND_JSON_SCHEMA: Final[Mapping[str, tuple[str, ...]]] = {
     "from_account": ("must be an account number",),
     "to_account": ("must be an account number",),
     "account_number": ("must be an account number", "string should match pattern"),
+    "recipient_wallet_number": ("must be an account number",),
+    "expired_key_id": ("input should be a valid integer",),
     "bank_code": ("string should match pattern",),
     "reference": ("string should match pattern",),
     "name": ("string should have at least 1", "must not contain control"),
@@ -182,7 +184,7 @@ def hooks(fuzzed: Fuzzed) -> Iterator[None]:
         if "account_number" in path and not meta.is_negative_at(ParameterLocation.PATH):
             path["account_number"] = fuzzed.account_number
         if isinstance(body, dict) and not negative:
-            body |= _of_gold(body, number)
+            body |= _of_gold(body, number) | _to_account(body, number, fuzzed.account_number)
 
     @schemathesis.hook
     def filter_failure(
@@ -196,7 +198,7 @@ def hooks(fuzzed: Fuzzed) -> Iterator[None]:
         GLOBAL_HOOK_DISPATCHER.unregister(hook)
 
 
-def _of_gold(body: Mapping[str, Any], number: int) -> Mapping[str, Any]:
+def _of_gold(body: Mapping[str, Any], number: int) -> dict[str, Any]:
     """Return what to change of a body about credits: mostly to an asset there is."""
     changed: dict[str, Any] = {}
     if "asset_type_id" in body and number % 4:
@@ -204,6 +206,14 @@ def _of_gold(body: Mapping[str, Any], number: int) -> Mapping[str, Any]:
     if "idempotency_key" in body:
         changed["idempotency_key"] = f"intention-{number}"
     return changed
+
+
+def _to_account(body: Mapping[str, Any], number: int, account: str) -> dict[str, Any]:
+    """Return what to change of a body about a wallet's number: mostly to one there is."""
+    names = body.keys() & {"recipient_wallet_number", "wallet_number"}
+    if not names or number % 4 == 0:
+        return {}
+    return {**dict.fromkeys(names, account), "amount": "0.01"}
 
 
 def test_everything_but_signing_out(fuzzed: Fuzzed) -> None:
@@ -216,6 +226,8 @@ def test_everything_but_signing_out(fuzzed: Fuzzed) -> None:
     # Nor is the id of a transfer; their account is not empty for long, their wallet is soon.
     refused |= {"GET /transfers/{transfer_id}", "DELETE /accounts/{account_number}"}
     refused |= {"POST /transfers"}
+    # A key of theirs has to be guessed, and to expire, before it is rolled over.
+    refused |= {"POST /keys/rollover", "POST /keys/revoke/{key_id}"}
     # Nor a reference, nor the signature of Paystack.
     refused |= {
         "GET /wallet/deposit/{reference}/status",

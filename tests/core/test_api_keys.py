@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy import update
 
 from core import api_keys
-from core.api_keys import LIVE, TEST, KeyCheck, Permission
+from core.api_keys import LIVE, TEST, Permission
 from core.errors import WalletError
+from core.key_check import KeyCheck
 from core.key_errors import ApiKeyExpired, ApiKeyInvalid, ApiKeyRevoked
 from db.models import Tables
 from db.session import Database

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from config import Settings
-from core.api_keys import TEST, KeyCheck
+from core.api_keys import TEST
+from core.key_check import KeyCheck
 from core.key_errors import ApiKeyRevoked
 from db.session import Database
 from operations import keys

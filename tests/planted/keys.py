@@ -1,4 +1,6 @@
-"""Bugs in idempotency: whose a key is, what it stands for, and when its answer is kept."""
+"""Bugs in keys. Of idempotency: whose a key is, what it stands for, and when its answer is kept.
+Of people's own API keys: who may make, replace and end them, how many there are, what they open.
+"""
 
 from typing import Final
 
@@ -12,6 +14,10 @@ _CREDITS = "tests/routers/test_credits.py"
 _PRESENT_BALANCE = f"{_CREDITS}::test_the_same_key_is_the_same_transaction_with_the_present_balance"
 _OTHER_CREDITS = f"{_CREDITS}::test_the_same_key_for_something_else_is_refused"
 _WITHOUT_REDIS = f"{_KEYS}::test_without_redis_the_database_gives_it"
+_OWN = "tests/routers/test_keys.py"
+_BY_KEY = "tests/routers/test_wallet_by_key.py"
+_OPENS = "tests/routers/test_ways_in.py::test_a_key_opens_what_its_permission_says_and_nothing_else"
+_ROLLED_OVER = f"{_OWN}::test_an_expired_key_is_rolled_over_once"
 
 BUGS: Final = (
     Bug(
@@ -190,5 +196,101 @@ BUGS: Final = (
         new="ids: list[Any] = []",
         breaks="A key that gave one user credits is taken to have given them to another.",
         tests=(_OTHER_CREDITS,),
+    ),
+    Bug(
+        name="anothers_api_key_is_found",
+        file="core/own_keys.py",
+        old="    statement = await _select_own(session, owner_id)\n    row = ",
+        new="    statement = select_keys(connection.dialect.name)\n    row = ",
+        breaks="Everybody rolls over and revokes everybody's keys, whose ids are no secret.",
+        tests=(f"{_OWN}::test_anothers_key_is_answered_as_one_that_does_not_exist",),
+    ),
+    Bug(
+        name="any_api_key_is_rolled_over",
+        file="core/own_keys.py",
+        old="        if not old.expired:\n            raise ApiKeyNotExpired\n",
+        new="",
+        breaks="A valid key is replaced, and whoever uses it is locked out.",
+        tests=(_ROLLED_OVER,),
+    ),
+    Bug(
+        name="api_key_is_rolled_over_again",
+        file="core/own_keys.py",
+        old="        await end_key(session, old.id)\n",
+        new="",
+        breaks="One expired key becomes many valid ones.",
+        tests=(_ROLLED_OVER, f"{_OWN}::test_rolled_over_many_times_at_once_it_is_one_key"),
+    ),
+    Bug(
+        name="api_keys_counted_under_no_lock",
+        file="core/own_keys.py",
+        old=".where(people.c.id == owner_id).with_for_update(key_share=True)",
+        new=".where(people.c.id == owner_id)",
+        breaks="Whoever asks for many keys at once gets more than five.",
+        tests=(f"{_OWN}::test_five_are_made_of_many_at_once",),
+    ),
+    Bug(
+        name="rolled_over_api_keys_are_not_counted",
+        file="core/own_keys.py",
+        old="        await _check_may_have_another(session, owner_id)\n        await end_key",
+        new="        await end_key",
+        breaks="Expired keys are made valid again without any limit.",
+        tests=(f"{_OWN}::test_five_may_be_active_and_what_has_ended_does_not_count",),
+    ),
+    Bug(
+        name="api_key_makes_api_key",
+        file="dependencies/caller.py",
+        old="    return Service(holder)\n",
+        new="""\
+    if holder.owner_id is not None:
+        return Caller(holder.owner_id, 0)
+    return Service(holder)
+""",
+        breaks="A key that leaked makes another before it is revoked, and lives on.",
+        tests=(f"{_OWN}::test_a_key_with_every_permission_neither_makes_nor_ends_keys",),
+    ),
+    Bug(
+        name="reading_api_keys_move_money",
+        file="dependencies/caller.py",
+        old="PayerDep = Annotated[Caller | Service, Depends(TRANSFERS)]",
+        new="PayerDep = Annotated[Caller | Service, Depends(READS)]",
+        breaks="A key that was made to show a balance empties the wallet.",
+        tests=(_OPENS,),
+    ),
+    Bug(
+        name="revoked_api_keys_are_remembered",
+        file="core/key_check.py",
+        old="        row = await self._rows.submit(int(match[2]))\n",
+        new="""\
+        seen = self.__dict__.setdefault("_seen", {})
+        row = seen.get(match[2]) or await self._rows.submit(int(match[2]))
+        seen[match[2]] = row
+""",
+        breaks="A key that was revoked opens as long as the process lives.",
+        tests=(f"{_OWN}::test_revoking_is_for_good_and_may_be_repeated",),
+    ),
+    Bug(
+        name="api_keys_multiply_the_limit",
+        file="dependencies/caller.py",
+        old="    if caller.principal_id != HOUSE:",
+        new="    if isinstance(caller, Caller):",
+        breaks="With five keys a person moves money many times as often as they may.",
+        tests=(f"{_BY_KEY}::test_keys_do_not_multiply_what_a_person_may_do",),
+    ),
+    Bug(
+        name="wallet_shows_all_accounts",
+        file="core/history.py",
+        old="which = (wallets.is_primary,) if primary_only else ()",
+        new="which: Any = ()",
+        breaks="A key for the wallet tells what moves on its owner's further accounts.",
+        tests=(f"{_BY_KEY}::test_transactions_are_those_of_the_wallet",),
+    ),
+    Bug(
+        name="wallet_transfer_not_repeated_after_closing",
+        file="routers/wallets.py",
+        old="        return await pending.repeat_or_refuse(refusal)",
+        new="        raise refusal",
+        breaks="Whoever repeats a transfer that was made is told that it cannot be.",
+        tests=(f"{_BY_KEY}::test_a_transfer_under_a_key_is_made_once",),
     ),
 )

@@ -13,10 +13,12 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.routing import Mount, Route
 
+from core.api_keys import Permission
 from db.session import Database
 from main import create_app
 from routers import credits as credits_routes
 from routers.landing import static_files
+from tests.api_keys import own_key
 from tests.conftest import settings_for
 from tests.people import PASSWORD, People, Person, sign_in
 from tests.services import open_service, somebody
@@ -39,6 +41,9 @@ class Scene:
     account_number: str
     transfer_id: str
     user: str
+    another_number: str
+    # A key of the owner's.
+    key_id: int
 
 
 Details = Callable[[Scene], Mapping[str, Any]]
@@ -49,8 +54,9 @@ class Row:
     """A route, what is sent to it, and the status each caller gets.
 
     `forged` is for whoever sends a token that is not (any longer) valid: 401 wherever a token is
-    looked at. `service` is for whoever sends a valid key with permission `credits`. `details` are
-    more arguments of the request.
+    looked at. `service` is for whoever sends a valid key of the owner's, or of the house's, without
+    the permission that the route is for; with that `permission` they get `permitted`. `details`
+    are more arguments of the request.
     """
 
     route: str
@@ -61,6 +67,12 @@ class Row:
     service: int
     path: str = ""
     details: Details = field(default=lambda _scene: {})
+    permission: Permission | None = None
+    permitted: int = 403
+
+    def by_key(self, permission: Permission) -> int:
+        """The status for whoever sends a key with this permission alone."""
+        return self.permitted if permission is self.permission else self.service
 
     def __str__(self) -> str:
         return self.route
@@ -98,10 +110,23 @@ def _private(route: str, owner: int, another: int, details: Details | None = Non
     return Row(route, 401, 401, owner, another, 403, details=details or (lambda _scene: {}))
 
 
+def _to_another(scene: Scene) -> Mapping[str, Any]:
+    return {"json": {"amount": 1, "wallet_number": scene.another_number}}
+
+
+def _rolling_over(scene: Scene) -> Mapping[str, Any]:
+    return {"json": {"expired_key_id": scene.key_id, "expiry": "1H"}}
+
+
 def _for_services(route: str, status: int, details: Details | None = None) -> Row:
     """A route that asks for a key."""
     sent = details or (lambda _scene: {})
-    return Row(route, 401, 401, 403, 403, status, details=sent)
+    return Row(
+        *(route, 401, 401, 403, 403, 403),
+        details=sent,
+        permission=Permission.CREDITS,
+        permitted=status,
+    )
 
 
 def _credits(_scene: Scene) -> Mapping[str, Any]:
@@ -112,10 +137,21 @@ def _of_gold(_scene: Scene) -> Mapping[str, Any]:
     return {"params": {"asset_type_id": 1}}
 
 
-def _for_both(route: str, status: int, details: Details | None = None) -> Row:
-    """A route for a person, or a service with another permission than `credits`."""
-    sent = details or (lambda _scene: {})
-    return Row(route, 401, 401, status, status, 403, details=sent)
+def _for_both(
+    route: str,
+    permission: Permission,
+    status: int,
+    details: Details | None = None,
+    *,
+    another: int | None = None,
+) -> Row:
+    """A route for a person, or a service that acts for one."""
+    return Row(
+        *(route, 401, 401, status, status if another is None else another, 403),
+        details=details or (lambda _scene: {}),
+        permission=permission,
+        permitted=status,
+    )
 
 
 def _open(route: str, status: int, details: Details | None = None, path: str = "") -> Row:
@@ -124,6 +160,8 @@ def _open(route: str, status: int, details: Details | None = None, path: str = "
     return Row(route, status, status, status, status, status, path=path, details=sent)
 
 
+READ, DEPOSIT, TRANSFER = Permission.READ, Permission.DEPOSIT, Permission.TRANSFER
+NEW_KEY = {"name": "shop", "permissions": ["read"], "expiry": "1H"}
 BANK = {"bank_code": "058", "account_number": "0123456789"}
 OF_USER = f"/api/v1{credits_routes.OF_USER}"
 
@@ -158,12 +196,23 @@ TABLE = (
     _open("POST /token/refresh", 401, lambda _scene: {"json": {"refresh_token": "unknown"}}),
     _private("POST /logout", 204, 204),
     # No provider is set up here, which whoever may not ask is not told.
-    _for_both("POST /wallet/deposit", 503, lambda _scene: {"json": {"amount": 1}}),
-    _for_both("GET /wallet/deposit/{reference}/status", 503),
-    _for_both("POST /wallet/withdraw", 503, lambda _scene: {"json": {"amount": 1} | BANK}),
-    _for_both("GET /wallet/withdraw/{reference}/status", 503),
-    _for_both("GET /banks", 503),
-    _for_both("GET /banks/resolve", 503, lambda _scene: {"params": BANK}),
+    _for_both("POST /wallet/deposit", DEPOSIT, 503, lambda _scene: {"json": {"amount": 1}}),
+    _for_both("GET /wallet/deposit/{reference}/status", DEPOSIT, 503),
+    _for_both(
+        "POST /wallet/withdraw", TRANSFER, 503, lambda _scene: {"json": {"amount": 1} | BANK}
+    ),
+    _for_both("GET /wallet/withdraw/{reference}/status", TRANSFER, 503),
+    _for_both("GET /banks", TRANSFER, 503),
+    _for_both("GET /banks/resolve", TRANSFER, 503, lambda _scene: {"params": BANK}),
+    _for_both("GET /wallet/balance", READ, 200),
+    _for_both("GET /wallet/transactions", READ, 200),
+    # To the wallet of `another`: for them that is their own.
+    _for_both("POST /wallet/transfer", TRANSFER, 200, _to_another, another=422),
+    _private("POST /keys/create", 201, 201, lambda _scene: {"json": NEW_KEY}),
+    _private("GET /keys/list", 200, 200),
+    # A key of the owner's that has not expired; to `another` there is none.
+    _private("POST /keys/rollover", 409, 404, _rolling_over),
+    _private("POST /keys/revoke/{key_id}", 200, 404),
     _open("POST /wallet/paystack/webhook", 503, lambda _scene: {"json": {}}),
     _for_services("GET /api/v1/assets", 200),
     _for_services(f"GET {OF_USER}/balance", 200, _of_gold),
@@ -324,7 +373,16 @@ async def make_scene(client: httpx.AsyncClient, database: Database) -> Scene:
     given = await (await open_service(client, database)).move("top-up", user, 10)
     assert given.status_code == 201, given.text
     transaction_id = deposit.json()["transaction_id"]
-    return Scene(owner, another, transaction_id, number, transfer.json()["id"], user)
+    return Scene(
+        owner=owner,
+        another=another,
+        transaction_id=transaction_id,
+        account_number=number,
+        transfer_id=transfer.json()["id"],
+        user=user,
+        another_number=await another.wallet_number(),
+        key_id=(await own_key(owner, "read"))["id"],
+    )
 
 
 async def send(
@@ -339,6 +397,7 @@ async def send(
         transfer_id=scene.transfer_id,
         external_user_id=scene.user,
         reference=f"dep-{'0' * 32}",
+        key_id=scene.key_id,
     )
     details = dict(row.details(scene))
     # Latin-1, as HTTP has it: one of the forged tokens is not ASCII.

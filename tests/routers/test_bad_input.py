@@ -17,10 +17,12 @@ from tests.bad_input import (
     CURRENCIES,
     DESCRIPTIONS,
     EMAILS,
+    EXPIRIES,
     JSON,
     MARKER,
     NAMES,
     PASSWORDS,
+    PERMISSIONS,
     WALLET_IDS,
     ZEROS,
     Bad,
@@ -78,10 +80,21 @@ SIGN_UP = Endpoint(
 )
 REFRESH = Endpoint("POST", "/token/refresh", {"refresh_token": MARKER})
 LINK = Endpoint("POST", "/auth/google/link", {"link_token": MARKER})
+CREATE_KEY = Endpoint(
+    "POST", "/keys/create", {"name": "shop", "permissions": ["read"], "expiry": "1H"}
+)
+# One that nobody has.
+ROLL_OVER = Endpoint("POST", "/keys/rollover", {"expired_key_id": 2**62, "expiry": "1H"})
+SEND_TO_WALLET = Endpoint(
+    "POST", "/wallet/transfer", {"recipient_wallet_number": "530172648913", "amount": 1}
+)
 
 WITH_AMOUNT = (DEPOSIT, WITHDRAW, TRANSFER, SEND)
+# What is no amount of any currency, or not of the wallet's.
+AMOUNTS_IN_NAIRA = tuple(value for value in AMOUNTS if value.currency == "NGN")
 OF_MONEY = (*WITH_AMOUNT, OPEN_WALLET)
-WITH_BODY = (*OF_MONEY, OPEN_ACCOUNT, SIGN_UP, REFRESH, LINK)
+OF_PEOPLE = (SIGN_UP, REFRESH, LINK, CREATE_KEY, ROLL_OVER)
+WITH_BODY = (*OF_MONEY, OPEN_ACCOUNT, SEND_TO_WALLET, *OF_PEOPLE)
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +151,13 @@ async def test_amounts_and_currencies(
         (SIGN_UP, "password", PASSWORDS),
         (REFRESH, "refresh_token", PASSWORDS[2:5]),
         (LINK, "link_token", PASSWORDS[2:5]),
+        (CREATE_KEY, "name", NAMES),
+        (CREATE_KEY, "permissions", PERMISSIONS),
+        (CREATE_KEY, "expiry", EXPIRIES),
+        (ROLL_OVER, "expired_key_id", WALLET_IDS),
+        (ROLL_OVER, "expiry", EXPIRIES),
+        (SEND_TO_WALLET, "recipient_wallet_number", ACCOUNT_NUMBERS),
+        (SEND_TO_WALLET, "amount", (*AMOUNTS_IN_NAIRA, *ZEROS)),
     ],
     ids=str,
 )
@@ -200,28 +220,43 @@ async def test_forms(person: Person, database: Database) -> None:
 
 @pytest.mark.parametrize("path", ["/users/{}", "/transaction/{}/ledger"])
 async def test_ids_in_paths(path: str, person: Person, database: Database) -> None:
+    await refuses_all(
+        database, person, ids_in(path), lambda case: get(person, path.format(case.name))
+    )
+
+
+async def test_the_id_of_a_key_to_revoke(person: Person, database: Database) -> None:
+    async def revoke(case: Bad) -> httpx.Response:
+        headers = {**person.headers, "X-Request-ID": REQUEST_ID.decode()}
+        return await person.client.post(REVOKE.format(case.name), headers=headers)
+
+    await refuses_all(database, person, ids_in(REVOKE), revoke)
+
+
+def ids_in(path: str) -> list[Bad]:
+    """Return what may be wrong with the id in a path."""
     cases = [Bad(path_id, b"", headers=()) for path_id in PATH_IDS]
     cases.append(Bad(str(2**63 - 1), b"", 404, NOT_FOUND_CODES[path], headers=()))
     cases.append(Bad("1%2F..%2F1", b"", 404, "not_found", headers=()))
     cases.append(Bad("", b"", 404, "not_found", headers=()))
+    return cases
 
-    await refuses_all(database, person, cases, lambda case: get(person, path.format(case.name)))
 
-
+REVOKE = "/keys/revoke/{}"
 NOT_FOUND_CODES = {
+    REVOKE: "api_key_not_found",
     "/users/{}": "user_not_found",
     "/transaction/{}/ledger": "transaction_not_found",
 }
 
 
 @pytest.mark.promise("lists-stable")
-async def test_queries(person: Person, database: Database) -> None:
+@pytest.mark.parametrize("path", ["/transaction/history", "/wallet/transactions"])
+async def test_queries(path: str, person: Person, database: Database) -> None:
     cases = [Bad(query, b"", headers=()) for query in QUERIES]
     cases += [Bad(f"cursor={cursor}", b"", 422, "cursor_invalid", headers=()) for cursor in CURSORS]
 
-    await refuses_all(
-        database, person, cases, lambda case: get(person, f"/transaction/history?{case.name}")
-    )
+    await refuses_all(database, person, cases, lambda case: get(person, f"{path}?{case.name}"))
 
 
 @pytest.mark.parametrize(
