@@ -6,6 +6,7 @@ they can never write. What is done in batches has `lean_transaction()` and `lean
 are the same without a session.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ from db.lean import (
 
 # For the poster, sign-ins and sign-ups; DATABASE_POOL_SIZE is for reading.
 WRITING_CONNECTIONS = 5
+# Of those for reading, kept for what is looked up in batches, of which few run at a time: whether a
+# sign-in lasts is asked for every request, however many read.
+BATCHES_CONNECTIONS = 2
 # Batches of other processes hold rows for milliseconds. Whoever holds one for longer is not one of
 # us, and must not keep the neighbours waiting.
 LOCK_TIMEOUT_MS = 1_000
@@ -80,6 +84,9 @@ class Database:
         # Lasts as long as a statement that no engine tells of: see `db.lean`.
         self.around_lean: Around = nullcontext
         self._pgbouncer = options.pgbouncer
+        self._turn_timeout_seconds = options.pool_timeout_seconds
+        # The pool's own queue lets whoever comes later overtake, so that some would wait in vain.
+        self._turns = asyncio.Semaphore(max(1, options.pool_size - BATCHES_CONNECTIONS))
         if make_url(options.url).get_backend_name() == "sqlite":
             self.engine, reader = _create_sqlite_engines(options)
             self._reader, self._snapshots = reader, reader.execution_options()
@@ -140,20 +147,36 @@ class Database:
     async def reading(self) -> AsyncIterator[AsyncSession]:
         """Open a session that only looks, each statement by itself.
 
-        Nothing is begun and nothing ended: one look is one round trip.
+        Nothing is begun and nothing ended: one look is one round trip. Whoever comes first is first
+        to look; raises TimeoutError for whom it takes too long.
         """
-        async with AsyncSession(self._reader, expire_on_commit=False, autoflush=False) as session:
+        async with (
+            self._turn_to_read(),
+            AsyncSession(self._reader, expire_on_commit=False, autoflush=False) as session,
+        ):
             yield session
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncSession]:
         """Open a session that only looks, all of it at the database as it is at the first look."""
-        async with AsyncSession(self._snapshots, expire_on_commit=False) as session:
+        async with (
+            self._turn_to_read(),
+            AsyncSession(self._snapshots, expire_on_commit=False) as session,
+        ):
             if self.dialect_name == "postgresql":
                 connection = await session.connection()
                 for statement in FREE_PLANS:
                     await connection.exec_driver_sql(statement)
             yield session
+
+    @asynccontextmanager
+    async def _turn_to_read(self) -> AsyncIterator[None]:
+        async with asyncio.timeout(self._turn_timeout_seconds):
+            await self._turns.acquire()
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     @property
     def engines(self) -> dict[str, AsyncEngine]:

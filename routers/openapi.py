@@ -5,7 +5,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from routers.route import PERSON_SCHEME, SERVICE_SCHEME
+from routers.route import PERSON_SCHEME, SERVICE_SCHEME, TOKEN_SCHEME
 from schemas.problem import Problem
 from schemas.strict import MAX_ID
 
@@ -68,6 +68,12 @@ def _build(app: FastAPI) -> dict[str, Any]:
             "flows": {
                 "password": {"tokenUrl": "/token", "refreshUrl": "/token/refresh", "scopes": {}}
             },
+        },
+        TOKEN_SCHEME: {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An `access_token` that you have: of a sign-in with Google "
+            "(`/auth/google`), or of `POST /token`.",
         },
         SERVICE_SCHEME: {
             "type": "apiKey",

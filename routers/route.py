@@ -29,6 +29,7 @@ from schemas.problem import problem_response
 log = structlog.get_logger(__name__)
 
 PERSON_SCHEME: Final = "person"
+TOKEN_SCHEME: Final = "token"  # noqa: S105 - what the document calls it
 SERVICE_SCHEME: Final = "service"
 
 _KEY_HEADER: Final[dict[str, Any]] = {
@@ -113,7 +114,7 @@ def _security(admission: Admission) -> list[dict[str, list[str]]]:
     """Say which of the ways in a route takes; a key's permission stands where scopes would."""
     ways: list[dict[str, list[str]]] = [{}] if admission.nobody else []
     if admission.person:
-        ways.append({PERSON_SCHEME: []})
+        ways += [{PERSON_SCHEME: []}, {TOKEN_SCHEME: []}]
     if admission.permission is not None:
         ways.append({SERVICE_SCHEME: [admission.permission]})
     return ways

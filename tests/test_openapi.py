@@ -152,6 +152,8 @@ def test_how_to_sign_in_is_documented(document: dict[str, Any]) -> None:
 
     assert schemes["person"]["type"] == "oauth2"
     assert schemes["person"]["flows"]["password"]["tokenUrl"] in document["paths"]
+    # Who signed in with Google has a token and no password.
+    assert (schemes["token"]["type"], schemes["token"]["scheme"]) == ("http", "bearer")
     service = schemes["service"]
     assert (service["type"], service["in"], service["name"]) == ("apiKey", "header", "x-api-key")
 

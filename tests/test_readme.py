@@ -34,7 +34,7 @@ COMMAND_ROW = re.compile(r"^\| `\./wallet ([a-z]+)", re.MULTILINE)
 # What differs from one run to the next.
 VOLATILE = {"wallet_number", "account_number", "from_account", "to_account", "transfer_id"}
 VOLATILE |= {"created_at", "date", "at", "request_id", "recipient_wallet"}
-VOLATILE |= {"expires_at", "last_used_at", "revoked_at"}
+VOLATILE |= {"expires_at", "last_used_at", "revoked_at", "access_token", "refresh_token"}
 NEXT_BLOCK = "--- next block ---"
 # The sections whose commands are run, and the statuses they get.
 STATUSES = {
@@ -43,6 +43,7 @@ STATUSES = {
         *(201, 200, 201, 200, 200, 200),
     ],
     "Credits": [200, 201, 201, 201, 201, 200, 200],
+    "Sign-in with Google": [200],
     "Keys": [201, 201, 200, 200, 201, 201, 201, 200, 200, 200, 200, 403, 200, 401],
 }
 
