@@ -31,10 +31,9 @@ async def test_no_connection_left_is_answered_within_two_seconds(
     async with house as client, AsyncExitStack() as taken:
         person = await People(client).with_wallet(100)
         # The process's own pool, not the one of the fixture.
-        database = house._app.state.services.database
+        readers = house._app.state.services.database.engines["readers"]
         for _ in range(settings.database_pool_size):
-            session = await taken.enter_async_context(database.reading())
-            await session.connection()
+            await taken.enter_async_context(readers.connect())
         started = time.perf_counter()
 
         async def read() -> tuple[int, float]:
