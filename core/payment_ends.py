@@ -44,12 +44,12 @@ class PaymentEnds:
             return
         if (report.reference, report.money) != (payment.reference, payment.money):
             # Whatever was paid, it is not what was asked for.
-            await self._call_attention(view, "amount_mismatch")
+            await self.call_attention(view, "amount_mismatch")
             if payment.kind == "deposit":
                 await self.end(view, "amount_mismatch")
         elif report.verdict == "success":
             if await self.end(view, None) is not None:
-                await self._call_attention(view, "success_after_failure")
+                await self.call_attention(view, "success_after_failure")
         elif payment.kind == "payout":
             if await self.end(view, f"payout_{report.verdict}") is None:
                 await self._reverse(view)
@@ -60,22 +60,32 @@ class PaymentEnds:
 
     async def end(self, view: PaymentView, failure_code: str | None) -> str | None:
         """End a payment, unless it has ended; return why it failed then, None if it succeeded."""
+        if view.state != "PROCESSING":
+            return view.failure_code
         command = EndPayment(payment=view.payment, failure_code=failure_code)
         ended: dict[str, str | None] = json.loads(await self._post(view, "end", command))
         return ended["failure_code"]
 
+    async def call_attention(self, view: PaymentView, attention: str) -> None:
+        """Have an operator look into a payment. Raises what the database raises."""
+        log.error("payment_needs_attention", reference=view.payment.reference, why=attention)
+        async with self._database.transaction() as session:
+            await payment_rows.note_attention(session, view, attention)
+
     async def _lose_deposit(self, view: PaymentView) -> None:
         """The provider gave the money back; what a wallet has by now is not taken from it."""
         if await self.end(view, "deposit_reversed") is None:
-            await self._call_attention(view, "deposit_reversed")
+            await self.call_attention(view, "deposit_reversed")
 
     async def _reverse(self, view: PaymentView) -> None:
         """Take in what comes back although it had arrived."""
+        if view.is_reversed:
+            return
         try:
             await self._post(view, "reverse", ReversePayout(payment=view.payment))
         except WalletNotFound:
             # Its owner closed the wallet since, and only a person can tell where to put it.
-            await self._call_attention(view, "reversed_without_wallet")
+            await self.call_attention(view, "reversed_without_wallet")
 
     async def _post(self, view: PaymentView, what: str, command: EndPayment | ReversePayout) -> str:
         """Post under the house's key for this; return the first answer.
@@ -92,22 +102,31 @@ class PaymentEnds:
             render=render_end,
         )
         try:
-            return (await self._poster.post(attempt)).body
+            return await self._post_once_more(attempt)
         except (Unavailable, WalletNotFound):
             raise
         except WalletError as error:
             log.exception("payment_not_booked", reference=reference, code=error.code)
             raise Unavailable from error
 
-    async def _call_attention(self, view: PaymentView, attention: str) -> None:
-        log.error("payment_needs_attention", reference=view.payment.reference, why=attention)
-        async with self._database.transaction() as session:
-            await payment_rows.note_attention(session, view, attention)
+    async def _post_once_more(self, attempt: Attempt) -> str:
+        """Post, and again after a refusal: a rival may have ended the payment since the look began,
+        and the look then sees the balances after that and the keys from before.
+        """
+        try:
+            return (await self._poster.post(attempt)).body
+        except (Unavailable, WalletNotFound):
+            raise
+        except WalletError:
+            return (await self._poster.post(attempt)).body
 
 
 def key_of(reference: str, what: str) -> str:
-    """Return the house's key under which a payment is ended (`end`) or brought back (`reverse`)."""
-    return f"paystack:{reference}:{what}"
+    """Return the house's key under which a payment is ended (`end`) or brought back (`reverse`).
+
+    With spaces: no caller can send this key, not even a service of the house's.
+    """
+    return f"payment {reference} {what}"
 
 
 def render_end(outcome: Outcome) -> Rendered:

@@ -1,4 +1,7 @@
-"""The queries that prove the rules of payments by a provider; see `core.proofs`."""
+"""The queries that prove the rules of payments by a provider; see `core.proofs`.
+
+The keys of the house's are those of `core.payment_ends.key_of`.
+"""
 
 from typing import Final
 
@@ -20,10 +23,9 @@ WHERE first.id IS NULL OR first.type <> p.kind OR first.wallet_id <> p.wallet_id
         OR back.type <> 'payout_reversed' OR back.wallet_id <> p.wallet_id
         OR back.amount_minor <> p.amount_minor OR back.currency <> p.currency))
     OR (p.state <> 'PROCESSING') <> EXISTS (SELECT 1 FROM idempotency_keys
-        WHERE principal_id = 0 AND key = 'paystack:' || p.reference || ':' || 'end')
+        WHERE principal_id = 0 AND key = 'payment ' || p.reference || ' end')
     OR (p.reversing_transaction_id IS NOT NULL) <> EXISTS (SELECT 1 FROM idempotency_keys
-        WHERE principal_id = 0 AND key = 'paystack:' || p.reference || ':' || 'reverse'
-            AND status = 200)
+        WHERE principal_id = 0 AND key = 'payment ' || p.reference || ' reverse')
 ORDER BY p.id LIMIT :limit
 """
 

@@ -32,7 +32,11 @@ _WORD_CHARACTERS: Final = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentView:
-    """A payment as it stands. `attention` is what an operator has to look into."""
+    """A payment as it stands.
+
+    `asked_at` is when a deposit's page was opened, or the provider was last asked for a payout,
+    whatever came of it. `attention` is what an operator has to look into.
+    """
 
     id: int
     payment: Payment
@@ -46,7 +50,8 @@ class PaymentView:
     checkout: Checkout | None
     recipient_code: str | None
     provider_status: str | None
-    was_asked: bool
+    asked_at: datetime | None
+    due_at: datetime
     attention: str | None
     created_at: datetime
     ended_at: datetime | None
@@ -144,12 +149,26 @@ async def note_recipient(session: AsyncSession, view: PaymentView, recipient_cod
     await _change(session, view, {"recipient_code": recipient_code})
 
 
+async def note_asking(session: AsyncSession, view: PaymentView, *, now: datetime) -> bool:
+    """Write down that the provider is about to be asked for a payout, and borrow it anew.
+
+    False if whoever looked at it as `view` has it no more: then somebody else asks.
+    """
+    payments = Tables.provider_payments.c
+    connection = await session.connection()
+    result = await connection.execute(
+        update(Tables.provider_payments)
+        .where(payments.id == view.id, payments.due_at == view.due_at, _IS_OPEN)
+        .values(asked_at=now, due_at=now + PAYMENT_LEASE)
+    )
+    return result.rowcount == 1
+
+
 async def note_payout(
     session: AsyncSession, view: PaymentView, *, word: str, now: datetime
 ) -> None:
-    """Write down that the provider took a payout."""
-    values = {"asked_at": now, "due_at": now + FIRST_WAIT}
-    await _change(session, view, values | _status(word))
+    """Write down what the provider says of a payout that it has."""
+    await _change(session, view, {"due_at": now + FIRST_WAIT} | _status(word))
 
 
 async def note_attention(session: AsyncSession, view: PaymentView, attention: str) -> None:
@@ -213,7 +232,8 @@ def _view(row: Any) -> PaymentView:
         checkout=checkout,
         recipient_code=row.recipient_code,
         provider_status=row.provider_status,
-        was_asked=row.asked_at is not None,
+        asked_at=row.asked_at,
+        due_at=row.due_at,
         attention=row.attention,
         created_at=row.created_at,
         ended_at=row.ended_at,

@@ -23,7 +23,15 @@ from core.payment_errors import (
 )
 from core.payment_rows import PaymentView
 from core.poster import Poster
-from core.provider import Bank, Checkout, Heard, PaymentProvider, ProviderRefused, Report
+from core.provider import (
+    Bank,
+    Checkout,
+    Heard,
+    PaymentProvider,
+    ProviderRefused,
+    ReferenceKnown,
+    Report,
+)
 from db.session import Database
 
 log = structlog.get_logger(__name__)
@@ -32,6 +40,11 @@ log = structlog.get_logger(__name__)
 LIFETIME: Final = timedelta(days=1)
 # How long whoever began a deposit may try again to reach the provider under the same key.
 START_PATIENCE: Final = timedelta(minutes=10)
+# How long the provider may not find what it took: until then a payout that it may have taken is not
+# given back only because it does not know it.
+MISS_PATIENCE: Final = timedelta(minutes=10)
+# What is kept as the provider's word for a payout that it has and does not find.
+KNOWN: Final = "known"
 # A person whose card was declined may pay by another one on the same page.
 DECLINED_PATIENCE: Final = timedelta(hours=1)
 
@@ -80,9 +93,11 @@ class Payments:
         Never raises because of the provider: the worker goes on with what it did not take.
         """
         view = await self.read(reference)
-        if view.state == "PROCESSING" and not view.was_asked:
-            if is_repeated and not await self._borrow(view):
-                return view
+        if view.state == "PROCESSING" and view.asked_at is None:
+            if is_repeated:
+                if not await self._borrow(view):
+                    return view
+                view = await self.read(reference)
             await self._ask_for_payout(view)
         return await self.read(reference)
 
@@ -164,11 +179,13 @@ class Payments:
             if view.payment.kind == "deposit" and age >= LIFETIME:
                 await self._ends.end(view, "expired")
             return report.word
-        if age >= LIFETIME:
+        if view.payment.kind == "payout":
+            if age < LIFETIME:
+                return await self._ask_for_payout(view)
+            await self._give_up_payout(view)
+        elif age >= LIFETIME:
             await self._ends.end(view, "expired")
-        elif view.payment.kind == "payout":
-            return await self._ask_for_payout(view)
-        elif not view.was_asked and age >= START_PATIENCE:
+        elif view.asked_at is None and age >= START_PATIENCE:
             await self._ends.end(view, "not_started")
         return None
 
@@ -176,27 +193,59 @@ class Payments:
         """Ask for a payout; safe to repeat, since the provider takes a reference once."""
         reference, money = view.payment.reference, view.payment.money
         try:
+            recipient_code = await self._recipient_of(view)
+            # Before it is asked: whoever comes next must know that it may have been.
+            if not await self._note_asking(view):
+                return None
             report = await self._provider.pay_out(
-                reference=reference, recipient_code=await self._recipient_of(view), money=money
+                reference=reference, recipient_code=recipient_code, money=money
             )
         except ProviderUnavailable:
             # Perhaps it was taken: the worker will see.
             return None
         except ProviderRefused as refusal:
+            return await self._hear_refusal(view, refusal)
+        return await self._hear_report(view, report)
+
+    async def _hear_refusal(self, view: PaymentView, refusal: ProviderRefused) -> str | None:
+        """End a payout that the provider refuses, if it surely has not taken it before."""
+        reference, asked_before = view.payment.reference, view.asked_at
+        is_known = isinstance(refusal, ReferenceKnown)
+        if is_known or asked_before is not None:
             try:
-                # Refused, or known already from a time when we did not hear the answer?
-                known = await self._provider.verify_payout(reference)
+                report = await self._provider.verify_payout(reference)
             except ProviderUnavailable:
+                report = None
+            if report is not None:
+                return await self._hear_report(view, report)
+            if is_known:
+                await self._note_word(view, KNOWN)
+                return KNOWN
+            if not _is_long_ago(asked_before):
                 return None
-            if known is None:
-                log.warning("payout_refused", reference=reference, code=refusal.code)
-                await self._ends.end(view, "provider_refused")
-                return refusal.code
-            report = known
-        async with self._database.transaction() as session:
-            await payment_rows.note_payout(session, view, word=report.word, now=datetime.now(UTC))
+        log.warning("payout_refused", reference=reference, code=refusal.code)
+        await self._ends.end(view, "provider_refused")
+        return None
+
+    async def _hear_report(self, view: PaymentView, report: Report) -> str:
+        await self._note_word(view, report.word)
         await self._ends.conclude(view, report, is_final=True)
         return report.word
+
+    async def _give_up_payout(self, view: PaymentView) -> None:
+        """End a payout that the provider does not know, unless it ever knew it."""
+        if view.provider_status is not None:
+            await self._ends.call_attention(view, "payout_not_found")
+        elif view.asked_at is None or _is_long_ago(view.asked_at):
+            await self._ends.end(view, "expired")
+
+    async def _note_asking(self, view: PaymentView) -> bool:
+        async with self._database.transaction() as session:
+            return await payment_rows.note_asking(session, view, now=datetime.now(UTC))
+
+    async def _note_word(self, view: PaymentView, word: str) -> None:
+        async with self._database.transaction() as session:
+            await payment_rows.note_payout(session, view, word=word, now=datetime.now(UTC))
 
     async def _recipient_of(self, view: PaymentView) -> str:
         if view.recipient_code is not None:
@@ -233,4 +282,9 @@ def _is_known(view: PaymentView, heard: Heard) -> bool:
 
 def _may_be_known(view: PaymentView) -> bool:
     """Whether the provider may know of a payment: a first answer may have been lost."""
-    return view.was_asked or view.payment.kind == "deposit" or view.recipient_code is not None
+    return view.payment.kind == "deposit" or view.asked_at is not None
+
+
+def _is_long_ago(asked_at: datetime | None) -> bool:
+    """Whether the provider would know by now what it took then."""
+    return asked_at is not None and datetime.now(UTC) - asked_at >= MISS_PATIENCE

@@ -56,6 +56,10 @@ class ProviderRefused(Exception):
         super().__init__(f"The provider refused: {code}.")
 
 
+class ReferenceKnown(ProviderRefused):
+    """The provider has something of this reference: what it was asked for before is done."""
+
+
 class PaymentProvider(Protocol):
     """Asks a provider. Everything may raise ProviderUnavailable: then nobody knows what was done.
 
@@ -66,7 +70,7 @@ class PaymentProvider(Protocol):
         """Return the currencies of deposits, or of payouts."""
 
     async def open_checkout(self, *, reference: str, money: Money, email: str) -> Checkout:
-        """Begin a deposit under our reference. Raises ProviderRefused, also for a known one."""
+        """Begin a deposit under our reference. Raises ProviderRefused or ReferenceKnown."""
 
     async def verify_deposit(self, reference: str) -> Report | None:
         """Return how a deposit stands, None if there is none of this reference."""
@@ -81,7 +85,7 @@ class PaymentProvider(Protocol):
         """Return the provider's code of an account; the same one each time it is asked for."""
 
     async def pay_out(self, *, reference: str, recipient_code: str, money: Money) -> Report:
-        """Begin a payout under our reference. Raises ProviderRefused, also for a known one."""
+        """Begin a payout under our reference. Raises ProviderRefused or ReferenceKnown."""
 
     async def verify_payout(self, reference: str) -> Report | None:
         """Return how a payout stands, None if there is none of this reference."""

@@ -15,7 +15,15 @@ from core.money import CURRENCY_EXPONENTS, Money
 from core.payment_commands import BankAccount, PaymentKind
 from core.payment_errors import ProviderUnavailable
 from core.payment_rows import OUR_REFERENCE
-from core.provider import Bank, Checkout, Heard, ProviderRefused, Report, Verdict
+from core.provider import (
+    Bank,
+    Checkout,
+    Heard,
+    ProviderRefused,
+    ReferenceKnown,
+    Report,
+    Verdict,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -49,6 +57,13 @@ _CLAIMS: Final[Mapping[str, Verdict]] = {
     "transfer.failed": "failed",
     "transfer.reversed": "reversed",
 }
+# How it says that there is nothing of a reference: by these codes or, where it sends none, in these
+# words. Anybody on the way may answer 404.
+_NOT_FOUND_CODES: Final = frozenset({"transaction_not_found", "transfer_not_found"})
+_NOT_FOUND_WORDS: Final = ("transaction reference not found", "transfer not found")
+# How it says that there is something already.
+_KNOWN_CODES: Final = frozenset({"duplicate_reference", "duplicate_transfer_reference"})
+_KNOWN_WORDS: Final = ("duplicate", "unique", "exists")
 # Not about what was asked: our key is wrong, or we ask too often. The same may go through later.
 _NOT_NOW: Final = frozenset({401, 403, 408, 429})
 
@@ -73,9 +88,24 @@ class _Reply:
 
     @property
     def says_not_found(self) -> bool:
-        """Whether there is nothing of this reference; some of its calls say so with a 400."""
-        told = f"{self.body.get('code')} {self.body.get('message')}".lower().replace("_", " ")
-        return self.status == 404 or (self.status == 400 and "not found" in told)
+        """Whether Paystack says that there is nothing of this reference."""
+        if self.body.get("status") is not False:
+            return False
+        if (code := self.body.get("code")) is not None:
+            return code in _NOT_FOUND_CODES
+        return self._message.startswith(_NOT_FOUND_WORDS)
+
+    @property
+    def says_known(self) -> bool:
+        """Whether Paystack refuses because there is something of this reference."""
+        if self.body.get("code") in _KNOWN_CODES:
+            return True
+        told = self._message
+        return "reference" in told and any(word in told for word in _KNOWN_WORDS)
+
+    @property
+    def _message(self) -> str:
+        return str(self.body.get("message")).lower()
 
 
 class _Event(BaseModel):
@@ -178,7 +208,7 @@ class Paystack:
         """Ask for something to be done, once; return the answer's `data`."""
         reply = await self._ask("POST", path, json=body)
         if not reply.is_good:
-            raise ProviderRefused(reply.code)
+            raise (ReferenceKnown if reply.says_known else ProviderRefused)(reply.code)
         return reply.body.get("data")
 
     async def _verify(self, path: str) -> Any:

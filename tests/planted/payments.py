@@ -5,6 +5,8 @@ from typing import Final
 from tests.planted.bug import Bug
 
 _CORE = "tests/core/test_payments.py"
+_ENDS = "tests/core/test_payment_ends.py"
+_DOUBT = "tests/core/test_payouts_in_doubt.py"
 _CLIENT = "tests/integrations/test_paystack.py"
 _FORGED = f"{_CLIENT}::test_other_signatures_are_none"
 
@@ -39,7 +41,7 @@ BUGS: Final = (
         old='await self._post(view, "end", command)',
         new='await self._post(view, f"end-{failure_code}", command)',
         breaks="A payment that failed may succeed afterwards, and be booked twice.",
-        tests=(f"{_CORE}::test_a_payout_that_fails_is_back_once",),
+        tests=(f"{_ENDS}::test_the_first_end_stands_for_whoever_looked_before",),
     ),
     Bug(
         name="returned_payouts_are_settled",
@@ -60,10 +62,34 @@ BUGS: Final = (
     Bug(
         name="refused_although_known",
         file="core/payments.py",
-        old="known = await self._provider.verify_payout(reference)",
-        new="known = None",
+        old="report = await self._provider.verify_payout(reference)",
+        new="report = None",
         breaks="A payout whose answer was lost is sent and given back as well.",
         tests=(f"{_CORE}::test_a_payout_that_the_provider_has_already_is_not_refused",),
+    ),
+    Bug(
+        name="refused_because_known",
+        file="core/payments.py",
+        old="if is_known or asked_before is not None:",
+        new="if asked_before is not None:",
+        breaks="What the provider has already is given back as well.",
+        tests=(_DOUBT,),
+    ),
+    Bug(
+        name="first_miss_believed",
+        file="core/payments.py",
+        old="            if not _is_long_ago(asked_before):",
+        new="            if asked_before is None:",
+        breaks="A payout that was taken a moment ago is given back as well.",
+        tests=(_DOUBT,),
+    ),
+    Bug(
+        name="key_that_callers_can_send",
+        file="core/payment_ends.py",
+        old='return f"payment {reference} {what}"',
+        new='return f"payment:{reference}:{what}"',
+        breaks="A service takes the key that ends a payment, which then never ends.",
+        tests=("tests/routers/test_payment_keys.py",),
     ),
     Bug(
         name="pending_payouts_expire",
