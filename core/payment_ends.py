@@ -1,8 +1,8 @@
 """How payments end, and what that does to money.
 
 Each end is an attempt of the house's under a key made of the payment's reference: one key to end a
-payment, another to bring a payout back. So each happens once, whoever heard of it how often and in
-which order, and the first to end a payment decides how it ended.
+payment, others for what comes after its end. So each happens once, whoever heard of it how often
+and in which order, and the first to end a payment decides how it ended.
 """
 
 import hashlib
@@ -10,14 +10,16 @@ import json
 
 import structlog
 
-from core import payment_rows
+from core import payment_attention
 from core.commands import (
     HOUSE,
     Attempt,
+    CreditDeposit,
     EndPayment,
+    Moved,
     Outcome,
+    PaymentBooking,
     PaymentEnded,
-    Refused,
     Rendered,
     ReversePayout,
 )
@@ -40,7 +42,7 @@ class PaymentEnds:
     async def conclude(self, view: PaymentView, report: Report, *, is_final: bool) -> None:
         """Do what a report asks for; `is_final` if a declined deposit cannot be paid any more."""
         payment = view.payment
-        if report.verdict == "pending":
+        if report.verdict in {"abandoned", "pending"}:
             return
         if (report.reference, report.money) != (payment.reference, payment.money):
             # Whatever was paid, it is not what was asked for.
@@ -70,7 +72,7 @@ class PaymentEnds:
         """Have an operator look into a payment. Raises what the database raises."""
         log.error("payment_needs_attention", reference=view.payment.reference, why=attention)
         async with self._database.transaction() as session:
-            await payment_rows.note_attention(session, view, attention)
+            await payment_attention.note(session, view, attention)
 
     async def _lose_deposit(self, view: PaymentView) -> None:
         """The provider gave the money back; what a wallet has by now is not taken from it."""
@@ -87,27 +89,32 @@ class PaymentEnds:
             # Its owner closed the wallet since, and only a person can tell where to put it.
             await self.call_attention(view, "reversed_without_wallet")
 
+    async def credit(self, view: PaymentView) -> int:
+        """Credit a deposit that was paid after it had failed, once; return the transaction's id.
+
+        Raises why it cannot be booked, and Unavailable.
+        """
+        attempt = _attempt(view, "credit", CreditDeposit(payment=view.payment))
+        credited: dict[str, int] = json.loads(await self._post_once_more(attempt))
+        return credited["transaction_id"]
+
     async def _post(self, view: PaymentView, what: str, command: EndPayment | ReversePayout) -> str:
         """Post under the house's key for this; return the first answer.
 
         Raises Unavailable, and WalletNotFound.
         """
-        reference = view.payment.reference
-        attempt = Attempt(
-            principal_id=HOUSE,
-            key=key_of(reference, what),
-            # Not of how it ends: whoever comes second is told how it ended.
-            fingerprint=hashlib.sha256(f"{what} {reference}".encode()).digest(),
-            command=command,
-            render=render_end,
-        )
         try:
-            return await self._post_once_more(attempt)
+            body = await self._post_once_more(_attempt(view, what, command))
         except (Unavailable, WalletNotFound):
             raise
         except WalletError as error:
-            log.exception("payment_not_booked", reference=reference, code=error.code)
+            log.exception("payment_not_booked", reference=view.payment.reference, code=error.code)
+            async with self._database.transaction() as session:
+                await payment_attention.note_not_booked(session, view, what, code=error.code)
             raise Unavailable from error
+        async with self._database.transaction() as session:
+            await payment_attention.clear_booked(session, view)
+        return body
 
     async def _post_once_more(self, attempt: Attempt) -> str:
         """Post, and again after a refusal: a rival may have ended the payment since the look began,
@@ -122,7 +129,8 @@ class PaymentEnds:
 
 
 def key_of(reference: str, what: str) -> str:
-    """Return the house's key under which a payment is ended (`end`) or brought back (`reverse`).
+    """Return the house's key under which a payment is ended (`end`), brought back (`reverse`) or
+    credited after all (`credit`).
 
     With spaces: no caller can send this key, not even a service of the house's.
     """
@@ -130,11 +138,23 @@ def key_of(reference: str, what: str) -> str:
 
 
 def render_end(outcome: Outcome) -> Rendered:
-    """Word an outcome for whoever ends a payment: this is what the second one is told."""
+    """Word an outcome for whoever books it: this is what the second one is told."""
     match outcome:
         case PaymentEnded(failure_code=failure_code):
             return Rendered(200, json.dumps({"failure_code": failure_code}))
-        case Refused(error=error):
-            return Rendered(error.status, json.dumps({"code": error.code}))
+        case Moved(transaction_id=transaction_id):
+            return Rendered(200, json.dumps({"transaction_id": transaction_id}))
         case _:
-            return Rendered(200, "{}")
+            raise AssertionError("A refusal is raised, and nothing else is asked for.")
+
+
+def _attempt(view: PaymentView, what: str, command: PaymentBooking) -> Attempt:
+    reference = view.payment.reference
+    return Attempt(
+        principal_id=HOUSE,
+        key=key_of(reference, what),
+        # Not of how it ends: whoever comes second is told how it ended.
+        fingerprint=hashlib.sha256(f"{what} {reference}".encode()).digest(),
+        command=command,
+        render=render_end,
+    )

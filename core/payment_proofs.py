@@ -29,6 +29,19 @@ WHERE first.id IS NULL OR first.type <> p.kind OR first.wallet_id <> p.wallet_id
 ORDER BY p.id LIMIT :limit
 """
 
+# What was paid after a deposit had failed may be credited, once, by a deposit of its own.
+PAYMENTS_CREDITED: Final = """
+SELECT p.reference, p.kind, p.state, t.id AS transaction_id, t.type, t.wallet_id, t.amount_minor
+FROM provider_payments AS p
+    JOIN idempotency_keys AS k
+        ON k.principal_id = 0 AND k.key = 'payment ' || p.reference || ' credit'
+    LEFT JOIN transactions AS t ON t.id = k.transaction_id
+WHERE p.kind <> 'deposit' OR p.state <> 'FAILED'
+    OR t.id IS NULL OR t.type <> 'deposit' OR t.state <> 'SUCCESS' OR t.wallet_id <> p.wallet_id
+    OR t.amount_minor <> p.amount_minor OR t.currency <> p.currency
+ORDER BY p.id LIMIT :limit
+"""
+
 # A failed attempt moved nothing and needs no payment.
 MOVEMENTS_OF_PAYMENTS: Final = """
 SELECT t.id AS transaction_id, t.type, t.state

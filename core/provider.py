@@ -7,8 +7,9 @@ from typing import Literal, Protocol
 from core.money import Money
 from core.payment_commands import BankAccount, PaymentKind
 
-# `pending` is all that has not come to an end.
-Verdict = Literal["success", "failed", "reversed", "pending"]
+# `abandoned` is a deposit that nobody has paid or is paying, and still may; `pending` is all else
+# that has not come to an end.
+Verdict = Literal["success", "failed", "reversed", "abandoned", "pending"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 from starlette.responses import JSONResponse
 
-from core import payments
+from core import payments, payouts
+from core.payment_commands import BankAccount
 from devtools.paystack.books import REFUSED
 from integrations.paystack import Paystack
-from tests.core.test_payments import BANK, TEN, BankAccount, Desk, desk, provider
+from tests.core.test_payments import BANK, TEN, Desk, desk, provider
 from tests.paystack import SECRET
 from tests.people import People
 
@@ -61,6 +62,10 @@ async def test_what_the_provider_has_and_never_finds_is_for_an_operator(
     await take(desk, reference)
     desk.trouble.answers["/transfer/verify"] = NOT_FOUND
     await desk.payments.send_payout(reference, is_repeated=False)
+    # It may refuse what it has for another reason as well.
+    desk.trouble.answers |= {"/transferrecipient": None, "/transfer": REFUSAL}
+    monkeypatch.setattr(payouts, "MISS_PATIENCE", timedelta(0))
+    assert (await desk.check(reference)).state == "PROCESSING"
 
     monkeypatch.setattr(payments, "LIFETIME", timedelta(0))
     await desk.check(reference)
@@ -82,7 +87,7 @@ async def test_a_refusal_after_an_unknown_outcome_is_not_believed_at_once(
     assert (await desk.check(reference)).state == "PROCESSING"
     assert await person.balance() == 15
 
-    monkeypatch.setattr(payments, "MISS_PATIENCE", timedelta(0))
+    monkeypatch.setattr(payouts, "MISS_PATIENCE", timedelta(0))
     await desk.check(reference)
     assert await desk.states(reference) == ("FAILED", "provider_refused", None)
     assert await person.balance() == 25
