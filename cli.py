@@ -3,9 +3,8 @@
 import os
 import sys
 import tomllib
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,12 +12,10 @@ if TYPE_CHECKING:
     from config import Settings
 
 
-class Engine(StrEnum):
-    """What can keep a ledger."""
-
-    POSTGRESQL = "postgresql"
-    SQLITE = "sqlite"
-
+Engine = Annotated[Literal["postgresql", "sqlite"], typer.Option(help="What it is kept in.")]
+PayoutEnd = Annotated[Literal["arrived", "returned"], typer.Argument(help="How it ended.")]
+Reference = Annotated[str, typer.Argument(help="The payment's reference, as it is listed.")]
+Note = Annotated[str, typer.Option(help="Why; it is kept with the payment.")]
 
 ROOT = Path(__file__).resolve().parent
 
@@ -37,6 +34,8 @@ keys = typer.Typer(no_args_is_help=True, help="Make, list and revoke API keys of
 app.add_typer(keys, name="keys")
 assets = typer.Typer(no_args_is_help=True, help="List the kinds of credits, and add one.")
 app.add_typer(assets, name="assets")
+payments = typer.Typer(invoke_without_command=True)
+app.add_typer(payments, name="payments")
 
 
 @app.command()
@@ -129,12 +128,37 @@ def outbox(
     raise typer.Exit(receipts.resend(settings) if resend else receipts.show(settings))
 
 
-@app.command()
-def payments() -> None:
+@payments.callback()
+def show_payments(context: typer.Context) -> None:
     """List the payments that somebody has to look into; exits with 1 if there are any."""
-    from operations import payments as looked_into
+    from operations.payments import show
 
-    raise typer.Exit(looked_into.show(_settings()))
+    if context.invoked_subcommand is None:
+        raise typer.Exit(show(_settings()))
+
+
+@payments.command("credit")
+def credit_deposit(reference: Reference) -> None:
+    """Credit a deposit that was paid after it had failed, once, if Paystack says so."""
+    from operations.payments import credit
+
+    raise typer.Exit(credit(_settings(), reference))
+
+
+@payments.command("end")
+def end_payout(reference: Reference, how: PayoutEnd, note: Note) -> None:
+    """End a payout in doubt, unless Paystack contradicts: as paid out, or back in the wallet."""
+    from operations.payments import end
+
+    raise typer.Exit(end(_settings(), reference, how, note))
+
+
+@payments.command("clear")
+def clear_payment(reference: Reference, note: Note) -> None:
+    """Be done with what a payment needed, once you have seen to it."""
+    from operations.payments import clear
+
+    raise typer.Exit(clear(_settings(), reference, note))
 
 
 @app.command()
@@ -223,7 +247,7 @@ def grow(
     entries: Annotated[
         int, typer.Option(min=10_000, help="How many entries the ledger has at last.")
     ] = 10_000_000,
-    engine: Annotated[Engine, typer.Option(help="What it is kept in.")] = Engine.POSTGRESQL,
+    engine: Engine = "postgresql",
     seconds: Annotated[float, typer.Option(min=0.1, help="How long postings are measured.")] = 4,
     rounds: Annotated[int, typer.Option(min=1, help="How often each is repeated.")] = 5,
     output: Annotated[

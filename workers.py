@@ -27,6 +27,7 @@ PAYMENTS_QUEUE = "payments"
 # Few: each costs the provider a call or two, and most payments are heard of before.
 PAYMENTS_PER_SECOND = 10
 PAYMENTS_PASS_SECONDS = 1
+PAYMENTS_IN_A_PASS = 10
 
 log = structlog.get_logger(__name__)
 
@@ -44,11 +45,13 @@ async def mail_receipt(receipt_ids: list[int]) -> None:
     await courier().deliver(receipt_ids)
 
 
-# Not retried by Dramatiq either: what was borrowed is due again when its lease ends.
-@dramatiq.actor(queue_name=PAYMENTS_QUEUE, max_retries=0, time_limit=110_000)
-async def check_payments(payment_ids: list[int]) -> None:
-    """Ask the provider about payments that nobody heard the end of."""
-    await teller().check(payment_ids)
+# Not retried by Dramatiq either: what was borrowed is due again when its lease ends. A check waits
+# for its turn no longer than its lease lasts, two minutes, and a provider that hangs for each of
+# the calls of a check takes a minute.
+@dramatiq.actor(queue_name=PAYMENTS_QUEUE, max_retries=0, time_limit=240_000)
+async def check_payments(payment_ids: list[int], leased_until: str) -> None:
+    """Ask the provider about payments that nobody heard the end of, lent until then."""
+    await teller().check(payment_ids, leased_until=datetime.fromisoformat(leased_until))
 
 
 @dramatiq.actor(max_retries=5, min_backoff=1_000, max_backoff=60_000, time_limit=60_000)
@@ -79,7 +82,7 @@ broker.add_middleware(
     Relay(
         settings.database_options,
         RECEIPTS_QUEUE,
-        mail_receipt.message,
+        lambda lease: mail_receipt.message(lease.ids),
         due=outbox,
         rows_per_second=settings.receipts_per_second,
     )
@@ -89,9 +92,10 @@ if settings.paystack_secret_key.get_secret_value():
         Relay(
             settings.database_options,
             PAYMENTS_QUEUE,
-            check_payments.message,
+            lambda lease: check_payments.message(lease.ids, lease.until.isoformat()),
             due=payment_rows,
             rows_per_second=PAYMENTS_PER_SECOND,
             pass_seconds=PAYMENTS_PASS_SECONDS,
+            rows_in_a_pass=PAYMENTS_IN_A_PASS,
         )
     )

@@ -9,7 +9,10 @@ from core.assets import Asset
 from core.errors import WalletError
 from core.money import Money
 from core.payment_commands import (
+    CreditDeposit,
     EndPayment,
+    PaymentBooking,
+    PaymentCommand,
     PaymentEnded,
     PaymentStarted,
     ReversePayout,
@@ -31,10 +34,12 @@ from core.references import (
 __all__ = (
     "AccountNumber",
     "AllOf",
+    "CreditDeposit",
     "CreditsOf",
     "EndPayment",
     "InTransit",
     "Named",
+    "PaymentBooking",
     "PaymentEnded",
     "PaymentStarted",
     "Primary",
@@ -172,7 +177,7 @@ class CloseWallet:
         return (self.wallet,)
 
 
-Command = Move | OpenWallet | OpenAccount | CloseWallet | StartPayment | EndPayment | ReversePayout
+Command = Move | OpenWallet | OpenAccount | CloseWallet | PaymentCommand
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

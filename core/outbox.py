@@ -16,6 +16,8 @@ from typing import Any, Final
 from sqlalchemy import Select, and_, func, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from core import leases
+from core.leases import Lease
 from core.money import Money
 from db.arrays import id_among
 from db.models import Tables
@@ -72,28 +74,11 @@ class Standing:
     dead: int
 
 
-async def lease_due(session: AsyncSession, *, now: datetime, limit: int) -> list[int]:
-    """Take at most `limit` receipts that are due, the longest waiting first; return their ids.
-
-    Each is taken by one caller at a time; PostgreSQL skips rows that another is just taking, and
-    SQLite has one writer.
-    """
-    outbox = Tables.outbox.c
-    due = (
-        select(outbox.id)
-        .where(_is_open(), outbox.due_at <= now)
-        .order_by(outbox.due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
+async def lease_due(session: AsyncSession, *, now: datetime, limit: int) -> Lease:
+    """Take at most `limit` receipts that are due, the longest waiting first: see `core.leases`."""
+    return await leases.lease_due(
+        session, Tables.outbox, _is_open(), now=now, duration=LEASE, limit=limit
     )
-    connection = await session.connection()
-    rows = await connection.execute(
-        update(Tables.outbox)
-        .where(outbox.id.in_(due.scalar_subquery()))
-        .values(due_at=now + LEASE)
-        .returning(outbox.id)
-    )
-    return sorted(row.id for row in rows)
 
 
 async def has_due(session: AsyncSession, *, now: datetime) -> bool:

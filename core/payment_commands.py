@@ -82,7 +82,21 @@ class ReversePayout:
         return (WalletId(self.payment.wallet_id),)
 
 
-PaymentCommand = StartPayment | EndPayment | ReversePayout
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreditDeposit:
+    """Credit a deposit that was paid after it had failed, by a movement of its own."""
+
+    payment: Payment
+
+    @property
+    def references(self) -> Iterable[Named]:
+        """The account it names."""
+        return (WalletId(self.payment.wallet_id),)
+
+
+# What books money that is out there already: if it is refused, it must be tried again.
+PaymentBooking = EndPayment | ReversePayout | CreditDeposit
+PaymentCommand = StartPayment | PaymentBooking
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

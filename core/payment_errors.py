@@ -31,6 +31,13 @@ class PaymentRefused(WalletError):
     detail = "The payment provider refused this payment; check the amount and the account."
 
 
+class DepositEnded(WalletError):
+    """409: a deposit that was begun and cannot be paid any more."""
+
+    status, code, title = 409, "deposit_ended", "Deposit ended"
+    detail = "This deposit cannot be paid any more; begin another with a new idempotency key."
+
+
 class BankAccountNotFound(WalletError):
     """422: the provider knows no such account at this bank."""
 

@@ -1,4 +1,7 @@
-"""The queries that prove the rules of payments by a provider; see `core.proofs`."""
+"""The queries that prove the rules of payments by a provider; see `core.proofs`.
+
+The keys of the house's are those of `core.payment_ends.key_of`.
+"""
 
 from typing import Final
 
@@ -20,10 +23,22 @@ WHERE first.id IS NULL OR first.type <> p.kind OR first.wallet_id <> p.wallet_id
         OR back.type <> 'payout_reversed' OR back.wallet_id <> p.wallet_id
         OR back.amount_minor <> p.amount_minor OR back.currency <> p.currency))
     OR (p.state <> 'PROCESSING') <> EXISTS (SELECT 1 FROM idempotency_keys
-        WHERE principal_id = 0 AND key = 'paystack:' || p.reference || ':' || 'end')
+        WHERE principal_id = 0 AND key = 'payment ' || p.reference || ' end')
     OR (p.reversing_transaction_id IS NOT NULL) <> EXISTS (SELECT 1 FROM idempotency_keys
-        WHERE principal_id = 0 AND key = 'paystack:' || p.reference || ':' || 'reverse'
-            AND status = 200)
+        WHERE principal_id = 0 AND key = 'payment ' || p.reference || ' reverse')
+ORDER BY p.id LIMIT :limit
+"""
+
+# What was paid after a deposit had failed may be credited, once, by a deposit of its own.
+PAYMENTS_CREDITED: Final = """
+SELECT p.reference, p.kind, p.state, t.id AS transaction_id, t.type, t.wallet_id, t.amount_minor
+FROM provider_payments AS p
+    JOIN idempotency_keys AS k
+        ON k.principal_id = 0 AND k.key = 'payment ' || p.reference || ' credit'
+    LEFT JOIN transactions AS t ON t.id = k.transaction_id
+WHERE p.kind <> 'deposit' OR p.state <> 'FAILED'
+    OR t.id IS NULL OR t.type <> 'deposit' OR t.state <> 'SUCCESS' OR t.wallet_id <> p.wallet_id
+    OR t.amount_minor <> p.amount_minor OR t.currency <> p.currency
 ORDER BY p.id LIMIT :limit
 """
 

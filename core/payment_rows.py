@@ -13,6 +13,8 @@ from uuid import uuid4
 from sqlalchemy import Select, literal_column, select, update
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from core import leases
+from core.leases import Lease
 from core.money import Money
 from core.payment_commands import BankAccount, Payment, PaymentKind
 from core.provider import Checkout
@@ -24,7 +26,7 @@ PaymentState = Literal["PROCESSING", "SUCCESS", "FAILED"]
 FIRST_WAIT: Final = timedelta(seconds=15)
 LONGEST_WAIT: Final = timedelta(hours=1)
 # Part of the text, not a parameter: a plan for any value cannot use the index of these rows alone.
-_IS_OPEN: Final = Tables.provider_payments.c.state == literal_column("'PROCESSING'")
+IS_OPEN: Final = Tables.provider_payments.c.state == literal_column("'PROCESSING'")
 OUR_REFERENCE: Final = re.compile("(?:dep|pay)-[0-9a-f]{32}")
 _PREFIXES: Final[dict[PaymentKind, str]] = {"deposit": "dep", "payout": "pay"}
 _WORD_CHARACTERS: Final = 32
@@ -32,7 +34,11 @@ _WORD_CHARACTERS: Final = 32
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentView:
-    """A payment as it stands. `attention` is what an operator has to look into."""
+    """A payment as it stands.
+
+    `asked_at` is when a deposit's page was opened, or the provider was last asked for a payout,
+    whatever came of it. `attention` is what an operator has to look into.
+    """
 
     id: int
     payment: Payment
@@ -46,7 +52,9 @@ class PaymentView:
     checkout: Checkout | None
     recipient_code: str | None
     provider_status: str | None
-    was_asked: bool
+    asked_at: datetime | None
+    due_at: datetime
+    declined_at: datetime | None
     attention: str | None
     created_at: datetime
     ended_at: datetime | None
@@ -64,49 +72,42 @@ def wait_after(attempts: int) -> timedelta:
 
 async def find(session: AsyncSession, reference: str) -> PaymentView | None:
     """Return the payment with this reference."""
-    return await _one(session, _views().where(Tables.provider_payments.c.reference == reference))
+    return await _one(session, views().where(Tables.provider_payments.c.reference == reference))
 
 
 async def find_by_id(session: AsyncSession, payment_id: int) -> PaymentView | None:
     """Return the payment with this id."""
-    return await _one(session, _views().where(Tables.provider_payments.c.id == payment_id))
-
-
-async def list_attention(session: AsyncSession, *, limit: int) -> list[PaymentView]:
-    """Return the payments that an operator has to look into, newest first."""
-    payments = Tables.provider_payments.c
-    connection = await session.connection()
-    statement = _views().where(payments.attention.is_not(None)).order_by(payments.id.desc())
-    return [_view(row) for row in await connection.execute(statement.limit(limit))]
+    return await _one(session, views().where(Tables.provider_payments.c.id == payment_id))
 
 
 async def has_due(session: AsyncSession, *, now: datetime) -> bool:
     """Whether the provider has to be asked about a payment."""
     payments = Tables.provider_payments.c
     connection = await session.connection()
-    statement = select(payments.id).where(_IS_OPEN, payments.due_at <= now)
+    statement = select(payments.id).where(IS_OPEN, payments.due_at <= now)
     return (await connection.execute(statement.limit(1))).first() is not None
 
 
-async def lease_due(session: AsyncSession, *, now: datetime, limit: int) -> list[int]:
-    """Borrow at most `limit` payments that are due, the longest waiting first; return their ids."""
-    payments = Tables.provider_payments.c
-    due = (
-        select(payments.id)
-        .where(_IS_OPEN, payments.due_at <= now)
-        .order_by(payments.due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
+async def lease_due(session: AsyncSession, *, now: datetime, limit: int) -> Lease:
+    """Borrow at most `limit` payments that are due, the longest waiting first."""
+    return await leases.lease_due(
+        session, Tables.provider_payments, IS_OPEN, now=now, duration=PAYMENT_LEASE, limit=limit
     )
-    return await _borrow(session, payments.id.in_(due.scalar_subquery()), now)
+
+
+async def renew(
+    session: AsyncSession, payment_id: int, *, leased_until: datetime, now: datetime
+) -> bool:
+    """Borrow a payment anew; False if it was lent to somebody else since, given back, or ended."""
+    payments = Tables.provider_payments.c
+    held = (payments.id == payment_id) & (payments.due_at == leased_until)
+    return leased_until > now and await _borrow(session, held, now)
 
 
 async def borrow(session: AsyncSession, reference: str, *, now: datetime) -> bool:
     """Borrow one payment; False if somebody has it, or it has ended."""
     payments = Tables.provider_payments.c
-    return bool(
-        await _borrow(session, (payments.reference == reference) & (payments.due_at <= now), now)
-    )
+    return await _borrow(session, (payments.reference == reference) & (payments.due_at <= now), now)
 
 
 async def put_off(
@@ -144,48 +145,32 @@ async def note_recipient(session: AsyncSession, view: PaymentView, recipient_cod
     await _change(session, view, {"recipient_code": recipient_code})
 
 
+async def note_asking(session: AsyncSession, view: PaymentView, *, now: datetime) -> bool:
+    """Write down that the provider is about to be asked for a payout, and borrow it anew.
+
+    False if whoever looked at it as `view` has it no more: then somebody else asks.
+    """
+    payments = Tables.provider_payments.c
+    held = (payments.id == view.id) & (payments.due_at == view.due_at)
+    return await _borrow(session, held, now, asked_at=now)
+
+
 async def note_payout(
     session: AsyncSession, view: PaymentView, *, word: str, now: datetime
 ) -> None:
-    """Write down that the provider took a payout."""
-    values = {"asked_at": now, "due_at": now + FIRST_WAIT}
-    await _change(session, view, values | _status(word))
+    """Write down what the provider says of a payout that it has."""
+    await _change(session, view, {"due_at": now + FIRST_WAIT} | _status(word))
 
 
-async def note_attention(session: AsyncSession, view: PaymentView, attention: str) -> None:
-    """Write down what an operator has to look into."""
-    await _change(session, view, {"attention": attention})
+async def note_declined(
+    session: AsyncSession, view: PaymentView, declined_at: datetime | None
+) -> None:
+    """Write down since when the provider says that a card was declined; None if it does not."""
+    await _change(session, view, {"declined_at": declined_at})
 
 
-def _status(word: str | None) -> dict[str, Any]:
-    return {} if word is None else {"provider_status": word[:_WORD_CHARACTERS]}
-
-
-async def _borrow(session: AsyncSession, condition: Any, now: datetime) -> list[int]:
-    payments = Tables.provider_payments.c
-    connection = await session.connection()
-    rows = await connection.execute(
-        update(Tables.provider_payments)
-        .where(condition, _IS_OPEN)
-        .values(due_at=now + PAYMENT_LEASE)
-        .returning(payments.id)
-    )
-    return sorted(row.id for row in rows)
-
-
-async def _change(session: AsyncSession, view: PaymentView, values: dict[str, Any]) -> None:
-    payments = Tables.provider_payments
-    connection = await session.connection()
-    await connection.execute(update(payments).where(payments.c.id == view.id).values(values))
-
-
-async def _one(session: AsyncSession, statement: Select[Any]) -> PaymentView | None:
-    connection = await session.connection()
-    row = (await connection.execute(statement)).first()
-    return None if row is None else _view(row)
-
-
-def _views() -> Select[Any]:
+def views() -> Select[Any]:
+    """Select payments with their owners; `view_of` reads the rows."""
     payments, wallets, users = Tables.provider_payments, Tables.wallets, Tables.users
     return (
         select(payments, wallets.c.user_id, users.c.email, users.c.first_name, users.c.last_name)
@@ -194,7 +179,8 @@ def _views() -> Select[Any]:
     )
 
 
-def _view(row: Any) -> PaymentView:
+def view_of(row: Any) -> PaymentView:
+    """Read a row of `views`."""
     bank, checkout = None, None
     if row.bank_code is not None:
         bank = BankAccount(bank_code=row.bank_code, number=row.account_number)
@@ -213,11 +199,39 @@ def _view(row: Any) -> PaymentView:
         checkout=checkout,
         recipient_code=row.recipient_code,
         provider_status=row.provider_status,
-        was_asked=row.asked_at is not None,
-        attention=row.attention,
+        asked_at=row.asked_at,
+        due_at=row.due_at,
+        declined_at=row.declined_at,
+        attention=row.attention if row.attended_at is None else None,
         created_at=row.created_at,
         ended_at=row.ended_at,
     )
+
+
+def _status(word: str | None) -> dict[str, Any]:
+    return {} if word is None else {"provider_status": word[:_WORD_CHARACTERS]}
+
+
+async def _borrow(session: AsyncSession, condition: Any, now: datetime, **values: datetime) -> bool:
+    connection = await session.connection()
+    result = await connection.execute(
+        update(Tables.provider_payments)
+        .where(condition, IS_OPEN)
+        .values(due_at=now + PAYMENT_LEASE, **values)
+    )
+    return result.rowcount == 1
+
+
+async def _change(session: AsyncSession, view: PaymentView, values: dict[str, Any]) -> None:
+    payments = Tables.provider_payments
+    connection = await session.connection()
+    await connection.execute(update(payments).where(payments.c.id == view.id).values(values))
+
+
+async def _one(session: AsyncSession, statement: Select[Any]) -> PaymentView | None:
+    connection = await session.connection()
+    row = (await connection.execute(statement)).first()
+    return None if row is None else view_of(row)
 
 
 def _payment(row: Any) -> Payment:

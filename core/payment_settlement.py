@@ -3,10 +3,12 @@
 from core.book import Book
 from core.booking import Booking
 from core.commands import (
+    CreditDeposit,
     EndPayment,
     InTransit,
     Move,
     Outcome,
+    PaymentBooking,
     PaymentEnded,
     PaymentStarted,
     Primary,
@@ -63,14 +65,16 @@ class PaymentSettlement:
         self._book.pending_payments[payment.wallet_id] += 1
         return transaction_id, PaymentStarted(payment=payment)
 
-    def finish(self, command: EndPayment | ReversePayout) -> tuple[int | None, Outcome]:
-        """End a payment, or bring a payout back. Raises why the money cannot be booked."""
+    def finish(self, command: PaymentBooking) -> tuple[int | None, Outcome]:
+        """End a payment, or book what came after its end. Raises why that cannot be booked."""
         payment = command.payment
         match command:
             case ReversePayout():
                 transaction_id, outcome = self._post("payout_reversed", payment)
                 self._records.reverse_payment(payment.reference, transaction_id)
                 return transaction_id, outcome
+            case CreditDeposit():
+                return self._post("deposit", payment)
             case EndPayment(failure_code=failure_code):
                 closing_id = None
                 if payment.kind == "deposit":

@@ -62,7 +62,8 @@ class Poster:
     async def post(self, attempt: Attempt) -> Answer:
         """Settle one attempt and return its answer once it is durable.
 
-        Raises IdempotencyKeyReused; Unavailable when the queue is full, the database is away or
+        Raises IdempotencyKeyReused; why what ends a payment cannot be booked, since that alone is
+        not an answer that is kept; Unavailable when the queue is full, the database is away or
         the deadline passes (the same key then tells what became of it); InternalError for a
         defect of ours.
         """

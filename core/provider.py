@@ -7,8 +7,9 @@ from typing import Literal, Protocol
 from core.money import Money
 from core.payment_commands import BankAccount, PaymentKind
 
-# `pending` is all that has not come to an end.
-Verdict = Literal["success", "failed", "reversed", "pending"]
+# `abandoned` is a deposit that nobody has paid or is paying, and still may; `pending` is all else
+# that has not come to an end.
+Verdict = Literal["success", "failed", "reversed", "abandoned", "pending"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,10 @@ class ProviderRefused(Exception):
         super().__init__(f"The provider refused: {code}.")
 
 
+class ReferenceKnown(ProviderRefused):
+    """The provider has something of this reference: what it was asked for before is done."""
+
+
 class PaymentProvider(Protocol):
     """Asks a provider. Everything may raise ProviderUnavailable: then nobody knows what was done.
 
@@ -66,7 +71,7 @@ class PaymentProvider(Protocol):
         """Return the currencies of deposits, or of payouts."""
 
     async def open_checkout(self, *, reference: str, money: Money, email: str) -> Checkout:
-        """Begin a deposit under our reference. Raises ProviderRefused, also for a known one."""
+        """Begin a deposit under our reference. Raises ProviderRefused or ReferenceKnown."""
 
     async def verify_deposit(self, reference: str) -> Report | None:
         """Return how a deposit stands, None if there is none of this reference."""
@@ -81,7 +86,7 @@ class PaymentProvider(Protocol):
         """Return the provider's code of an account; the same one each time it is asked for."""
 
     async def pay_out(self, *, reference: str, recipient_code: str, money: Money) -> Report:
-        """Begin a payout under our reference. Raises ProviderRefused, also for a known one."""
+        """Begin a payout under our reference. Raises ProviderRefused or ReferenceKnown."""
 
     async def verify_payout(self, reference: str) -> Report | None:
         """Return how a payout stands, None if there is none of this reference."""

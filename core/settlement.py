@@ -16,6 +16,7 @@ from core.commands import (
     Attempt,
     Closed,
     CloseWallet,
+    CreditDeposit,
     CreditsOf,
     EndPayment,
     Move,
@@ -23,6 +24,7 @@ from core.commands import (
     Opened,
     OpenWallet,
     Outcome,
+    PaymentBooking,
     Reference,
     Refused,
     Rendered,
@@ -125,12 +127,12 @@ class Settlement:
                     outcome = self._close(command)
                 case StartPayment() as command:
                     transaction_id, outcome = self._payments.start(command)
-                case EndPayment() | ReversePayout() as command:
+                case EndPayment() | ReversePayout() | CreditDeposit() as command:
                     transaction_id, outcome = self._payments.finish(command)
                 case command:
                     transaction_id, outcome = self._open(command)
         except WalletError as error:
-            if isinstance(attempt.command, EndPayment | ReversePayout):
+            if isinstance(attempt.command, PaymentBooking):
                 # The money is out there whatever we think of it: this must be tried again.
                 return error
             outcome = self._refused(error, None)

@@ -133,6 +133,11 @@ RULES: Final = (
         query=payment_proofs.PAYMENTS_BOOKED,
     ),
     Rule(
+        name="payments_credited",
+        promise="What was credited after all is what a deposit was for, which had failed.",
+        query=payment_proofs.PAYMENTS_CREDITED,
+    ),
+    Rule(
         name="movements_of_payments",
         promise="What waits for a provider, or was paid out, belongs to a payment.",
         query=payment_proofs.MOVEMENTS_OF_PAYMENTS,

@@ -24,9 +24,10 @@ class Fault(enum.Enum):
     DEFECT = enum.auto()
 
 
-# Serialization failure, deadlock, unique violation. The last is a race for a key, an email or a
-# wallet number that another process won: the second look sees the winner.
-_CONFLICTS = frozenset({"40001", "40P01", "23505"})
+# Serialization failure, deadlock, unique violation, and what our triggers refuse. The last two are
+# a race that another process won, for a key, an email or a wallet number, or to end a payment: the
+# second look sees the winner.
+_CONFLICTS = frozenset({"40001", "40P01", "23505", "23001"})
 _LOCK_TIMEOUT = "55P03"
 
 # Connection exceptions, insufficient resources (disk full, too many connections), operator

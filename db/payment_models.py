@@ -14,7 +14,9 @@ class ProviderPayment(SQLModel, table=True):
 
     `reference` is ours. `transaction_id` is what it began with; a payout ends with another one, and
     with a third if it comes back after that. Nobody asks the provider before `due_at` but whoever
-    put that off. `attention` is what an operator has to look into.
+    put that off. `declined_at` is since when the provider says that a card was declined.
+
+    `attention` is what an operator has to look into, until `attended_at`.
     """
 
     __tablename__ = "provider_payments"
@@ -41,6 +43,11 @@ class ProviderPayment(SQLModel, table=True):
         UniqueConstraint("reversing_transaction_id"),
         Index("ix_provider_payments_due_at", "due_at", **where("state = 'PROCESSING'")),
         Index("ix_provider_payments_pending", "wallet_id", **where("state = 'PROCESSING'")),
+        Index(
+            "ix_provider_payments_attention",
+            "id",
+            **where("attention IS NOT NULL AND attended_at IS NULL"),
+        ),
         NEVER_REUSE_IDS,
     )
 
@@ -62,7 +69,10 @@ class ProviderPayment(SQLModel, table=True):
     recipient_code: str | None = column(String(100), default=None)
     provider_status: str | None = column(String(32), default=None)
     asked_at: datetime | None = column(UtcDateTime, default=None)
+    declined_at: datetime | None = column(UtcDateTime, default=None)
     attention: str | None = column(String(64), default=None)
+    attended_at: datetime | None = column(UtcDateTime, default=None)
+    attention_note: str | None = column(String(200), default=None)
     attempts: int = column(Integer, default=0)
     created_at: datetime = column(UtcDateTime)
     due_at: datetime = column(UtcDateTime)

@@ -92,10 +92,14 @@ class Pending:
         For what is refused before the ledger is asked, which alone knows every key: whoever asks
         again is answered again, whatever has changed meanwhile. Raises IdempotencyKeyReused.
         """
+        return self.respond(await self.first_answer_or_refuse(refusal))
+
+    async def first_answer_or_refuse(self, refusal: WalletError) -> Answer:
+        """Return what `repeat_or_refuse` responds with."""
         answer = await self._answers.ask_database(self._keyed)
         if answer is None:
             raise refusal
-        return self.respond(answer)
+        return answer
 
     def respond(self, answer: Answer) -> Response:
         """Return the response for an answer, which Redis may repeat if the route lets it."""

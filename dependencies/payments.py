@@ -1,22 +1,29 @@
 """Payments by a provider, for those who set one up; and what the provider itself sends."""
 
+from collections.abc import Awaitable
+from dataclasses import dataclass, replace
 from typing import Annotated, Final
 
 import structlog
 from fastapi import Depends
+from pydantic import BaseModel
 from starlette.requests import Request
 
-from core.errors import InvalidJson
+from core.commands import Answer, StartPayment
+from core.errors import InvalidJson, WalletError
 from core.payment_errors import PaymentsNotConfigured, WebhookSignatureInvalid
 from core.payments import Payments
 from core.provider import Heard
+from dependencies.attempts import Pending
 from dependencies.reading import read_body
 from dependencies.services import services_of
 from integrations.paystack import is_signed, read_event
+from schemas.payments import PaymentBegun
 
 log = structlog.get_logger(__name__)
 
 _SIGNATURE: Final = b"x-paystack-signature"
+_BEGUN: Final = 201
 
 
 class Webhook:
@@ -50,6 +57,43 @@ def payments_of(request: Request) -> Payments:
     if payments is None:
         raise PaymentsNotConfigured
     return payments
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What came of beginning a payment; `reference` is None if that was refused.
+
+    `is_repeated` if an earlier request began it. Whether the ledger knew the key does not tell: it
+    also knows that of a request whose own COMMIT was not heard of at first.
+    """
+
+    answer: Answer
+    reference: str | None
+    is_repeated: bool
+
+    def told(self, shown: BaseModel) -> Answer:
+        """Return the answer that shows how the payment stands by now."""
+        return replace(self.answer, body=shown.model_dump_json(), replayed=self.is_repeated)
+
+
+async def begin_payment(pending: Pending, preparing: Awaitable[StartPayment]) -> Begun:
+    """Begin a payment, or find what the same request began before.
+
+    Whoever asks again is answered again, even if what `preparing` looks up has changed since: the
+    wallet may be closed, the bank account gone. Raises what that raises, and what `settle` does.
+    """
+    own_reference = None
+    try:
+        command = await preparing
+        own_reference = command.reference
+    except WalletError as refusal:
+        answer = await pending.first_answer_or_refuse(refusal)
+    else:
+        answer = await pending.settle(command, PaymentBegun.of, status=_BEGUN)
+    if answer.status != _BEGUN:
+        return Begun(answer, None, answer.replayed)
+    reference = PaymentBegun.model_validate_json(answer.body).reference
+    return Begun(answer, reference, reference != own_reference)
 
 
 PaymentsDep = Annotated[Payments, Depends(payments_of)]

@@ -29,6 +29,7 @@ SCOPE: Final = "openid email profile"
 TOKEN_CHARACTERS_LIMIT: Final = 16_384
 SUB_CHARACTERS_LIMIT: Final = 255
 NAME_CHARACTERS_LIMIT: Final = 100
+REASON_CHARACTERS_LIMIT: Final = 60
 # For a name that Google does not tell.
 NO_NAME: Final = "-"
 JOINERS: Final = "\u200c\u200d"
@@ -108,7 +109,9 @@ class GoogleProvider:
         if answer.body.get("error") in {"invalid_grant", "invalid_request"}:
             raise _failed("the code is worth nothing")
         # Above all `invalid_client`: our settings are wrong, and no other code would do better.
-        log.error("google_refused_us", status=answer.status, reason=str(answer.body.get("error")))
+        # Cut: whatever stands there, a line of the log is no place for much of it.
+        reason = str(answer.body.get("error"))[:REASON_CHARACTERS_LIMIT]
+        log.error("google_refused_us", status=answer.status, reason=reason)
         raise GoogleUnavailable
 
     async def _verify(self, token: str) -> Mapping[str, Any]:

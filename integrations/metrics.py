@@ -30,6 +30,7 @@ from prometheus_client.registry import Collector
 from core.commands import Attempt, Command, Move, Settled
 from core.errors import WalletError
 from core.outbox import COUNTED_LIMIT, Standing
+from core.payment_attention import PaymentsStanding
 from db.faults import Fault
 from db.session import PoolUse
 
@@ -54,6 +55,7 @@ class _Snapshot:
     attempts_waiting: int
     pools: Mapping[str, PoolUse]
     outbox: Standing | None
+    payments: PaymentsStanding | None
     redis_answers: bool
 
 
@@ -122,16 +124,18 @@ class Metrics:
         attempts_waiting: int,
         pools: Mapping[str, PoolUse],
         outbox: Standing | None,
+        payments: PaymentsStanding | None,
         redis_answers: bool,
     ) -> bytes:
         """Return everything in Prometheus' text format.
 
-        `outbox` is None when the database does not tell.
+        `outbox` and `payments` are None when the database does not tell.
         """
         self._moment.snapshot = _Snapshot(
             attempts_waiting=attempts_waiting,
             pools=pools,
             outbox=outbox,
+            payments=payments,
             redis_answers=redis_answers,
         )
         return generate_latest(self._registry)
@@ -218,6 +222,8 @@ class _Moment(Collector):
         yield from _pool_families(self.snapshot.pools)
         if self.snapshot.outbox is not None:
             yield from _outbox_families(self.snapshot.outbox)
+        if self.snapshot.payments is not None:
+            yield _payments_family(self.snapshot.payments)
 
 
 def _pool_families(pools: Mapping[str, PoolUse]) -> Iterator[Metric]:
@@ -247,6 +253,18 @@ def _outbox_families(outbox: Standing) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "wallet_outbox_age_seconds", "How long the oldest receipt waits; 0 if none does.", age
     )
+
+
+def _payments_family(standing: PaymentsStanding) -> Metric:
+    payments = GaugeMetricFamily(
+        "wallet_payments",
+        "Payments by a provider that are due to be asked about, or that an operator has to look "
+        f"into; counted up to {COUNTED_LIMIT}.",
+        labels=("state",),
+    )
+    payments.add_metric(("due",), standing.due)
+    payments.add_metric(("attention",), standing.attention)
+    return payments
 
 
 def _outcome(result: Settled) -> str:

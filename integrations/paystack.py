@@ -4,7 +4,6 @@ import asyncio
 import hashlib
 import hmac
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import httpx
@@ -15,15 +14,26 @@ from core.money import CURRENCY_EXPONENTS, Money
 from core.payment_commands import BankAccount, PaymentKind
 from core.payment_errors import ProviderUnavailable
 from core.payment_rows import OUR_REFERENCE
-from core.provider import Bank, Checkout, Heard, ProviderRefused, Report, Verdict
+from core.provider import (
+    Bank,
+    Checkout,
+    Heard,
+    ProviderRefused,
+    ReferenceKnown,
+    Report,
+    Verdict,
+)
+from integrations.bounded_http import NoAnswer, ask
+from integrations.paystack_reply import PaystackReply
 
 log = structlog.get_logger(__name__)
 
 TIMEOUT_SECONDS: Final = 10
-CONNECTIONS_LIMIT: Final = 20
+ANSWER_BYTES_LIMIT: Final = 1024 * 1024
+PAYMENT_CONNECTIONS_LIMIT: Final = 20
+BANK_CONNECTIONS_LIMIT: Final = 5
 # What only looks is tried once more after a moment.
 RETRY_SECONDS: Final = 0.25
-MESSAGE_CHARACTERS_LIMIT: Final = 60
 
 # Those whose smallest unit at Paystack is ISO 4217's. XOF is not: Paystack counts hundredths of it.
 DEPOSIT_CURRENCIES: Final = frozenset({"NGN", "GHS", "ZAR", "KES", "USD"})
@@ -35,6 +45,7 @@ _VERDICTS: Final[Mapping[str, Verdict]] = {
     "failed": "failed",
     "reversed": "reversed",
 }
+_DEPOSIT_VERDICTS: Final[Mapping[str, Verdict]] = {**_VERDICTS, "abandoned": "abandoned"}
 # Of transfers these are ends as well: nothing was paid, and nothing will be.
 _PAYOUT_VERDICTS: Final[Mapping[str, Verdict]] = {
     **_VERDICTS,
@@ -53,31 +64,6 @@ _CLAIMS: Final[Mapping[str, Verdict]] = {
 _NOT_NOW: Final = frozenset({401, 403, 408, 429})
 
 
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    """What Paystack answered: an HTTP status below 500, and the JSON object of its body."""
-
-    status: int
-    body: Mapping[str, Any]
-
-    @property
-    def is_good(self) -> bool:
-        """Whether it did what was asked."""
-        return self.status < 300 and self.body.get("status") is True
-
-    @property
-    def code(self) -> str:
-        """Its word for why not."""
-        word = self.body.get("code") or self.body.get("message") or f"http_{self.status}"
-        return str(word)[:MESSAGE_CHARACTERS_LIMIT]
-
-    @property
-    def says_not_found(self) -> bool:
-        """Whether there is nothing of this reference; some of its calls say so with a 400."""
-        told = f"{self.body.get('code')} {self.body.get('message')}".lower().replace("_", " ")
-        return self.status == 404 or (self.status == 400 and "not found" in told)
-
-
 class _Event(BaseModel):
     """What is read of a webhook's body."""
 
@@ -89,12 +75,16 @@ class Paystack:
     """A payment provider: see `core.provider.PaymentProvider` for what is raised."""
 
     def __init__(self, *, secret_key: str, base_url: str):
-        self._http = httpx.AsyncClient(
-            base_url=base_url,
-            timeout=TIMEOUT_SECONDS,
-            limits=httpx.Limits(max_connections=CONNECTIONS_LIMIT),
-            headers={"Authorization": f"Bearer {secret_key}"},
-        )
+        # Whoever looks up banks, however many at once, takes no connection from a payment.
+        self._payments, self._banks = [
+            httpx.AsyncClient(
+                base_url=base_url,
+                timeout=TIMEOUT_SECONDS,
+                limits=httpx.Limits(max_connections=connections_limit),
+                headers={"Authorization": f"Bearer {secret_key}"},
+            )
+            for connections_limit in (PAYMENT_CONNECTIONS_LIMIT, BANK_CONNECTIONS_LIMIT)
+        ]
 
     def currencies(self, kind: PaymentKind) -> Collection[str]:
         """Return those that this client speaks of in Paystack's smallest units."""
@@ -119,11 +109,11 @@ class Paystack:
     async def verify_deposit(self, reference: str) -> Report | None:
         """GET /transaction/verify/{reference}."""
         data = await self._verify(f"/transaction/verify/{reference}")
-        return None if data is None else _report(data, _VERDICTS)
+        return None if data is None else _report(data, _DEPOSIT_VERDICTS)
 
     async def list_banks(self, currency: str) -> Sequence[Bank]:
         """GET /bank."""
-        reply = await self._look("/bank", {"currency": currency})
+        reply = await self._look(self._banks, "/bank", {"currency": currency})
         banks = reply.body.get("data")
         if not reply.is_good or not isinstance(banks, list):
             raise ProviderUnavailable
@@ -132,7 +122,7 @@ class Paystack:
     async def resolve_account(self, account: BankAccount) -> str:
         """GET /bank/resolve."""
         named = {"account_number": account.number, "bank_code": account.bank_code}
-        reply = await self._look("/bank/resolve", named)
+        reply = await self._look(self._banks, "/bank/resolve", named)
         if not reply.is_good:
             raise ProviderRefused(reply.code)
         return _text(reply.body.get("data"), "account_name")
@@ -172,42 +162,49 @@ class Paystack:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._http.aclose()
+        for client in (self._payments, self._banks):
+            await client.aclose()
 
     async def _tell(self, path: str, body: Mapping[str, object]) -> Any:
         """Ask for something to be done, once; return the answer's `data`."""
-        reply = await self._ask("POST", path, json=body)
+        reply = await self._ask(self._payments, "POST", path, json=body)
         if not reply.is_good:
-            raise ProviderRefused(reply.code)
+            raise (ReferenceKnown if reply.says_known else ProviderRefused)(reply.code)
         return reply.body.get("data")
 
     async def _verify(self, path: str) -> Any:
-        reply = await self._look(path, {})
+        reply = await self._look(self._payments, path, {})
         if reply.says_not_found:
             return None
         if not reply.is_good or reply.body.get("data") is None:
             raise ProviderUnavailable
         return reply.body["data"]
 
-    async def _look(self, path: str, parameters: Mapping[str, str]) -> _Reply:
+    async def _look(
+        self, client: httpx.AsyncClient, path: str, parameters: Mapping[str, str]
+    ) -> PaystackReply:
         try:
-            return await self._ask("GET", path, params=parameters)
+            return await self._ask(client, "GET", path, params=parameters)
         except ProviderUnavailable:
             await asyncio.sleep(RETRY_SECONDS)
-            return await self._ask("GET", path, params=parameters)
+            return await self._ask(client, "GET", path, params=parameters)
 
-    async def _ask(self, method: str, path: str, **sent: Any) -> _Reply:
+    async def _ask(
+        self, client: httpx.AsyncClient, method: str, path: str, **sent: Any
+    ) -> PaystackReply:
+        request = client.build_request(method, path, **sent)
         try:
-            response = await self._http.request(method, path, **sent)
-            body = response.json()
-        except (httpx.HTTPError, ValueError) as error:
-            log.warning("paystack_unavailable", path=path, error=type(error).__name__)
+            told = await ask(
+                client, request, seconds=TIMEOUT_SECONDS, bytes_limit=ANSWER_BYTES_LIMIT
+            )
+        except NoAnswer as error:
+            log.warning("paystack_unavailable", path=path, error=str(error))
             raise ProviderUnavailable from None
-        unclear = response.status_code >= 500 or 300 <= response.status_code < 400
-        if unclear or response.status_code in _NOT_NOW or not isinstance(body, dict):
-            log.warning("paystack_unavailable", path=path, status=response.status_code)
+        unclear = told.status >= 500 or 300 <= told.status < 400
+        if unclear or told.status in _NOT_NOW or not isinstance(told.body, dict):
+            log.warning("paystack_unavailable", path=path, status=told.status)
             raise ProviderUnavailable
-        return _Reply(response.status_code, body)
+        return PaystackReply(told.status, told.body)
 
 
 def is_signed(body: bytes, signature: str, secret: str) -> bool:

@@ -16,6 +16,7 @@ import structlog
 from dramatiq.brokers.redis import RedisBroker
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from core.leases import Lease
 from db.session import Database, DatabaseOptions
 
 log = structlog.get_logger(__name__)
@@ -36,26 +37,27 @@ class Due(Protocol):
     async def has_due(self, session: AsyncSession, *, now: datetime) -> bool:
         """Whether a row waits."""
 
-    async def lease_due(self, session: AsyncSession, *, now: datetime, limit: int) -> list[int]:
-        """Take at most `limit` rows, the longest waiting first; return their ids."""
+    async def lease_due(self, session: AsyncSession, *, now: datetime, limit: int) -> Lease:
+        """Take at most `limit` rows, the longest waiting first."""
 
 
 class Relay(dramatiq.Middleware):
     """A Dramatiq middleware: starts with each worker process and ends before it.
 
     `due` says what is handed over to the actor of `make_message`; `pass_seconds` is how soon it is
-    found, and `rows_per_second` the pace.
+    found, `rows_per_second` the pace, and `rows_in_a_pass` how many a message names at most.
     """
 
     def __init__(
         self,
         options: DatabaseOptions,
         queue: str,
-        make_message: Callable[[list[int]], dramatiq.Message[Any]],
+        make_message: Callable[[Lease], dramatiq.Message[Any]],
         *,
         due: Due,
         rows_per_second: float,
         pass_seconds: float = PASS_SECONDS,
+        rows_in_a_pass: int = ROWS_IN_A_PASS,
     ):
         self._options = options
         self._queue = queue
@@ -63,6 +65,7 @@ class Relay(dramatiq.Middleware):
         self._due = due
         self._rows_per_second = rows_per_second
         self._pass_seconds = pass_seconds
+        self._rows_in_a_pass = rows_in_a_pass
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -110,8 +113,8 @@ class Relay(dramatiq.Middleware):
         if queued >= QUEUED_LIMIT:
             return 0
         async with database.transaction() as session:
-            ids = await self._due.lease_due(session, now=now, limit=ROWS_IN_A_PASS)
-        if ids:
+            lease = await self._due.lease_due(session, now=now, limit=self._rows_in_a_pass)
+        if lease.ids:
             # In one message: read, sent and marked one by one they cost several times as much.
-            broker.enqueue(self._make_message(ids))
-        return len(ids)
+            broker.enqueue(self._make_message(lease))
+        return len(lease.ids)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 import structlog
@@ -14,7 +15,7 @@ from integrations.paystack import Paystack
 
 log = structlog.get_logger(__name__)
 
-# So few that what a worker was given is through before its leases end.
+# What waits for its turn meanwhile may be lent to somebody else, and is then left to them.
 CHECKS_AT_ONCE: Final = 20
 
 
@@ -27,13 +28,13 @@ class Teller:
         self._payments = payments
         self._checking = asyncio.Semaphore(CHECKS_AT_ONCE)
 
-    async def check(self, payment_ids: Sequence[int]) -> None:
-        """Ask about payments, and end them or put them off.
+    async def check(self, payment_ids: Sequence[int], *, leased_until: datetime) -> None:
+        """Ask about payments that were lent until then, and end them or put them off.
 
         Raises what the first of them raised, after all were tried: what was not put off is due
         again when its lease ends.
         """
-        checks = [self._check(payment_id) for payment_id in payment_ids]
+        checks = [self._check(payment_id, leased_until) for payment_id in payment_ids]
         for result in await asyncio.gather(*checks, return_exceptions=True):
             if isinstance(result, BaseException):
                 raise result
@@ -45,9 +46,9 @@ class Teller:
         await self._payments.close()
         await self._database.close()
 
-    async def _check(self, payment_id: int) -> None:
+    async def _check(self, payment_id: int, leased_until: datetime) -> None:
         async with self._checking:
-            await self._payments.check(payment_id)
+            await self._payments.check(payment_id, leased_until=leased_until)
 
 
 def make_teller(settings: Settings) -> Teller:

@@ -5,13 +5,15 @@ the address from the public.
 """
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Final
 
 import structlog
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from core import outbox
+from core import outbox, payment_attention
+from core.payment_attention import PaymentsStanding
 from dependencies.caller import PUBLIC
 from dependencies.services import Services, ServicesDep
 from routers.route import WalletRoute
@@ -27,22 +29,28 @@ DATABASE_SECONDS: Final = 2
 @router.get("/metrics", include_in_schema=False)
 async def read_metrics(services: ServicesDep) -> Response:
     """Return the metrics of this process in Prometheus' text format."""
+    # Before the database is asked, which takes a connection itself.
+    pools = services.database.pool_use()
+    receipts, payments = await _ask_database(services)
     text = services.metrics.expose(
         attempts_waiting=services.poster.waiting,
-        # Before the outbox is asked, which takes a connection itself.
-        pools=services.database.pool_use(),
-        outbox=await _ask_outbox(services),
+        pools=pools,
+        outbox=receipts,
+        payments=payments,
         redis_answers=await services.redis.ping(),
     )
     return Response(text, media_type=services.metrics.media_type)
 
 
-async def _ask_outbox(services: Services) -> outbox.Standing | None:
-    """Return how receipts stand, None if the database does not tell in time."""
+async def _ask_database(
+    services: Services,
+) -> tuple[outbox.Standing, PaymentsStanding] | tuple[None, None]:
+    """Return how receipts and payments stand, nothing if the database does not tell in time."""
     try:
         async with asyncio.timeout(DATABASE_SECONDS):
             async with services.database.reading() as session:
-                return await outbox.standing(session)
+                payments = await payment_attention.standing(session, now=datetime.now(UTC))
+                return await outbox.standing(session), payments
     except Exception as error:  # noqa: BLE001 - that it does not answer is the news
         log.warning("metrics_without_database", error=type(error).__name__)
-        return None
+        return None, None

@@ -1,11 +1,11 @@
 """Money in and out by a payment provider, and what the provider tells."""
 
-from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
+from core.commands import StartPayment
 from core.errors import (
     BalanceLimitExceeded,
     IdempotencyInFlight,
@@ -18,6 +18,7 @@ from core.errors import (
 from core.payment_errors import (
     BankAccountNotFound,
     CurrencyNotSupported,
+    DepositEnded,
     PaymentNotFound,
     PaymentRefused,
     PaymentsNotConfigured,
@@ -26,7 +27,7 @@ from core.payment_errors import (
 )
 from dependencies.attempts import UncachedKeyDep
 from dependencies.caller import PUBLIC, DepositorDep, PayerDep, limit_transactions
-from dependencies.payments import PaymentsDep, WebhookDep
+from dependencies.payments import PaymentsDep, WebhookDep, begin_payment
 from dependencies.services import ServicesDep
 from routers.refusals import refusals
 from routers.route import WalletRoute
@@ -38,7 +39,6 @@ from schemas.payments import (
     BanksQuery,
     DepositIn,
     DepositOut,
-    PaymentBegun,
     PaymentOut,
     PaymentReference,
     PayoutIn,
@@ -60,6 +60,7 @@ Reference = Annotated[PaymentReference, Path()]
         CurrencyNotSupported,
         BalanceLimitExceeded,
         PaymentRefused,
+        DepositEnded,
         IdempotencyInFlight,
         ProviderUnavailable,
         PaymentsNotConfigured,
@@ -74,15 +75,17 @@ async def start_deposit(
     pending: UncachedKeyDep,
 ) -> Response:
     """Begin to pay in with Paystack, at `authorization_url`. It is credited once it is paid."""
-    currency = (await services.wallets.of_person(caller.principal_id)).balance.currency
-    payments.check_currency("deposit", currency)
-    command = body.command(caller.principal_id, currency)
-    answer = await pending.settle(command, PaymentBegun.of, status=201)
-    if answer.status == 201:
-        reference = PaymentBegun.model_validate_json(answer.body).reference
-        checkout = await payments.open_checkout(reference, is_repeated=answer.replayed)
-        answer = replace(answer, body=DepositOut.of(reference, checkout).model_dump_json())
-    return pending.respond(answer)
+
+    async def prepare() -> StartPayment:
+        currency = (await services.wallets.of_person(caller.principal_id)).balance.currency
+        payments.check_currency("deposit", currency)
+        return body.command(caller.principal_id, currency)
+
+    begun = await begin_payment(pending, prepare())
+    if begun.reference is None:
+        return pending.respond(begun.answer)
+    checkout = await payments.open_checkout(begun.reference, is_repeated=begun.is_repeated)
+    return pending.respond(begun.told(DepositOut.of(begun.reference, checkout)))
 
 
 @router.get("/wallet/deposit/{reference}/status", responses=refusals(PaymentNotFound))
@@ -130,20 +133,19 @@ async def start_payout(
     body: PayoutIn,
     pending: UncachedKeyDep,
 ) -> Response:
-    """Pay out to a bank account with Paystack. The money leaves at once, and is back if it fails.
+    """Pay out to a bank account. The money leaves at once; asked again, tells how it stands."""
 
-    A repeated request is told how the payout stands by then.
-    """
-    currency = (await services.wallets.of_person(caller.principal_id)).balance.currency
-    payments.check_currency("payout", currency)
-    command = body.command(caller.principal_id, currency)
-    await payments.check_account(body.account)
-    answer = await pending.settle(command, PaymentBegun.of, status=201)
-    if answer.status == 201:
-        reference = PaymentBegun.model_validate_json(answer.body).reference
-        view = await payments.send_payout(reference, is_repeated=answer.replayed)
-        answer = replace(answer, body=PaymentOut.of(view).model_dump_json())
-    return pending.respond(answer)
+    async def prepare() -> StartPayment:
+        currency = (await services.wallets.of_person(caller.principal_id)).balance.currency
+        payments.check_currency("payout", currency)
+        await payments.banks.check_account(body.account)
+        return body.command(caller.principal_id, currency)
+
+    begun = await begin_payment(pending, prepare())
+    if begun.reference is None:
+        return pending.respond(begun.answer)
+    view = await payments.send_payout(begun.reference, is_repeated=begun.is_repeated)
+    return pending.respond(begun.told(PaymentOut.of(view)))
 
 
 @router.get("/wallet/withdraw/{reference}/status", responses=refusals(PaymentNotFound))
@@ -153,13 +155,15 @@ async def read_payout(payments: PaymentsDep, caller: PayerDep, reference: Refere
 
 
 @router.get(
-    "/banks", responses=refusals(CurrencyNotSupported, ProviderUnavailable, PaymentsNotConfigured)
+    "/banks",
+    responses=refusals(CurrencyNotSupported, ProviderUnavailable, PaymentsNotConfigured),
+    dependencies=[Depends(limit_transactions)],
 )
 async def list_banks(
     payments: PaymentsDep, _caller: PayerDep, query: Annotated[BanksQuery, Query()]
 ) -> BanksOut:
     """List the banks that can be paid out to."""
-    banks = await payments.list_banks(query.currency)
+    banks = await payments.banks.list_banks(query.currency)
     return BanksOut(banks=[BankOut.of(bank) for bank in banks])
 
 
@@ -172,5 +176,5 @@ async def resolve_account(
     payments: PaymentsDep, _caller: PayerDep, query: Annotated[AccountQuery, Query()]
 ) -> BankAccountOut:
     """Tell whose account it is, to be shown before money is sent there."""
-    name = await payments.resolve_account(query.account)
+    name = await payments.banks.resolve_account(query.account)
     return BankAccountOut(**query.model_dump(), account_name=name)

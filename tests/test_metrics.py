@@ -10,10 +10,15 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from core import outbox
+from core import outbox, payment_attention, payment_rows
+from core.commands import StartPayment
+from core.money import Money
+from core.payment_rows import new_reference
+from core.poster import Poster, PosterLimits
 from db.models import Tables
 from db.session import Database
 from main import create_app
+from tests.attempts import attempt
 from tests.conftest import create_postgres_database, migrate, settings_for
 from tests.people import People
 from tests.processes import ApiProcess
@@ -197,6 +202,28 @@ async def test_receipts_that_wait_or_were_given_up_are_counted(
     assert (after.value("wallet_outbox_age_seconds") or 0) > 0
 
 
+async def test_payments_that_are_due_or_need_an_operator_are_counted(
+    pair: list[httpx.AsyncClient], database: Database
+) -> None:
+    before = await scrape(pair[0])
+    person = await People(pair[0]).with_wallet(5)
+    poster = Poster(database, PosterLimits())
+    for _ in range(3):
+        reference, money = new_reference("deposit"), Money(100, "NGN")
+        begun = StartPayment(kind="deposit", user_id=person.id, reference=reference, money=money)
+        await poster.post(attempt(begun))
+    await poster.stop()
+    async with database.transaction() as session:
+        view = await payment_rows.find(session, reference)
+        assert view is not None
+        await payment_rows.give_back(session, view, now=datetime.now(UTC))
+        await payment_attention.note(session, view, "amount_mismatch")
+
+    after = await scrape(pair[1])
+    assert difference(before, after, "wallet_payments", state="due") == 1
+    assert difference(before, after, "wallet_payments", state="attention") == 1
+
+
 async def test_it_is_not_part_of_the_documented_api(pair: list[httpx.AsyncClient]) -> None:
     document = (await pair[0].get("/openapi.json")).json()
 
@@ -227,6 +254,7 @@ async def test_a_database_that_is_away_or_hangs_is_told(redis_url: str, tmp_path
     assert away.value("wallet_database_up") == 0
     assert away.value("wallet_outbox_receipts") is None
     assert away.value("wallet_outbox_age_seconds") is None
+    assert away.value("wallet_payments") is None
     assert hanging.value("wallet_database_up") == 0
     assert took < 5
     assert back.value("wallet_database_up") == 1

@@ -29,7 +29,11 @@ async def receipts_of(database: Database, person: Person) -> list[int]:
 async def lease_of(database: Database, ids: list[int], now: datetime) -> list[int]:
     """Lease whatever is due, and return those of `ids` among it."""
     async with database.transaction() as session:
-        return [one for one in await outbox.lease_due(session, now=now, limit=10_000) if one in ids]
+        return [
+            one
+            for one in (await outbox.lease_due(session, now=now, limit=10_000)).ids
+            if one in ids
+        ]
 
 
 async def read(database: Database, receipt_id: int) -> Receipt | None:

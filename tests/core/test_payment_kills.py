@@ -216,7 +216,7 @@ async def test_killed_while_hearing_that_a_payout_came_back(desk: Desk, people: 
         assert await person.balance() == 1000
         steps += 1
         assert steps < STEPS_LIMIT
-    assert steps > 5
+    assert steps > 3
 
 
 async def begun(beside: Desk, person: Person, kind: PaymentKind, fate: str) -> str:

@@ -30,11 +30,11 @@ class Till:
         )
         return self
 
-    async def deposit(self, state: str = "SUCCESS", told: str | None = None) -> None:
+    async def deposit(self, state: str = "SUCCESS", told: str | None = None) -> str:
         """Write a deposit that is `state`, and whose payment is told to be `told`."""
         sides = deposit_sides(self.wallet) if state == "SUCCESS" else ()
         first = await self.forger.move(Forgery(state=state, wallet=self.wallet, sides=sides))
-        await self.pay("deposit", first, told or state)
+        return await self.pay("deposit", first, told or state)
 
     async def payout(
         self, state: str = "PROCESSING", closing: str | None = None, *, is_keyed: bool = True
@@ -67,7 +67,7 @@ class Till:
         closing: int | None = None,
         amount: int = 100,
         is_keyed: bool = True,
-    ) -> None:
+    ) -> str:
         """Write the payment and, if it has ended, the key under which it did."""
         reference = new_reference("deposit")
         ended = state != "PROCESSING"
@@ -90,16 +90,22 @@ class Till:
         }
         await self.forger.connection.execute(insert(Tables.provider_payments), row)
         if ended and is_keyed:
-            key = {
-                "principal_id": 0,
-                "key": key_of(reference, "end"),
-                "fingerprint": b"f" * 32,
-                "status": 200,
-                "body": "{}",
-                "replays": 0,
-                "created_at": NOW,
-            }
-            await self.forger.connection.execute(insert(Tables.idempotency_keys), key)
+            await self.key(reference, "end", None)
+        return reference
+
+    async def key(self, reference: str, what: str, transaction_id: int | None) -> None:
+        """Write a key of the house's."""
+        key = {
+            "principal_id": 0,
+            "key": key_of(reference, what),
+            "fingerprint": b"f" * 32,
+            "status": 200,
+            "body": "{}",
+            "transaction_id": transaction_id,
+            "replays": 0,
+            "created_at": NOW,
+        }
+        await self.forger.connection.execute(insert(Tables.idempotency_keys), key)
 
     @staticmethod
     def _sides(source: int | None, target: int | None) -> Sides:
@@ -168,3 +174,26 @@ async def test_a_payment_that_ended_cannot_be_changed(till: Till, forger: Forger
             await forger.execute(f"UPDATE provider_payments SET {change}")
         await savepoint.rollback()
     await forger.execute("UPDATE provider_payments SET attempts = 1")
+
+
+@pytest.mark.parametrize(
+    ("state", "amount_minor", "broken"),
+    [
+        ("FAILED", 100, set()),
+        ("SUCCESS", 100, {"payments_credited"}),
+        ("FAILED", 99, {"payments_credited"}),
+    ],
+)
+async def test_what_was_credited_after_all_is_what_had_failed(
+    till: Till, state: str, amount_minor: int, broken: set[str]
+) -> None:
+    reference = await till.deposit(state)
+    forgery = Forgery(
+        wallet=till.wallet,
+        sides=deposit_sides(till.wallet),
+        amount=amount_minor,
+        entry_amount=amount_minor,
+        keys=0,
+    )
+    await till.key(reference, "credit", await till.forger.move(forgery))
+    assert await till.forger.broken() == broken

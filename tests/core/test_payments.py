@@ -7,18 +7,19 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
-from core import payment_rows, payments, wallets
+from core import payment_attention, payment_rows, payments, wallets
 from core.commands import CloseWallet, Primary, StartPayment
 from core.errors import IdempotencyInFlight
 from core.money import Money
 from core.payment_commands import BankAccount, PaymentKind
-from core.payment_errors import PaymentRefused, ProviderUnavailable
+from core.payment_errors import DepositEnded, ProviderUnavailable
 from core.payment_rows import PaymentView, new_reference
 from core.payments import Payments
 from core.poster import Poster, PosterLimits
 from core.provider import Heard, Verdict
+from core.records import PAYMENT_LEASE
 from core.verification import verify_rules
 from db.models import Tables
 from db.session import Database
@@ -42,6 +43,8 @@ class Desk:
     payments: Payments
     provider: LocalPaystack
     trouble: Trouble
+    # By how much the clock of payments is ahead.
+    ahead: timedelta = timedelta(0)
 
     async def begin(
         self, person: Person, kind: PaymentKind, bank: BankAccount = BANK, money: Money = TEN
@@ -81,8 +84,19 @@ class Desk:
 
     async def check(self, reference: str) -> PaymentView:
         """Do what the worker does when a payment is due."""
-        await self.payments.check((await self.view(reference)).id)
+        id_, leased_until = await self.lend(reference)
+        await self.payments.check(id_, leased_until=leased_until)
         return await self.view(reference)
+
+    async def lend(self, reference: str) -> tuple[int, datetime]:
+        """Lend a payment, as the relay does; return its id and until when it is lent."""
+        id_ = (await self.view(reference)).id
+        until = datetime.now(UTC) + self.ahead + PAYMENT_LEASE
+        rows = Tables.provider_payments
+        async with self.database.transaction() as session:
+            connection = await session.connection()
+            await connection.execute(update(rows).where(rows.c.id == id_).values(due_at=until))
+        return id_, until
 
     async def view(self, reference: str) -> PaymentView:
         """Return how a payment stands."""
@@ -298,7 +312,7 @@ async def test_who_has_closed_the_wallet_is_found_by_a_person(desk: Desk, people
 
     assert (await desk.view(reference)).attention == "reversed_without_wallet"
     async with desk.database.reading() as session:
-        listed = await payment_rows.list_attention(session, limit=100)
+        listed = await payment_attention.list_attention(session, limit=100)
     assert reference in [view.payment.reference for view in listed]
     await desk.prove()
 
@@ -399,7 +413,8 @@ async def test_what_is_due_is_borrowed_once_and_put_off_longer_each_time(
     async def leased(seconds: float) -> bool:
         now = datetime.now(UTC) + timedelta(seconds=seconds)
         async with desk.database.transaction() as session:
-            return id_ in await payment_rows.lease_due(session, now=now, limit=10_000)
+            lease = await payment_rows.lease_due(session, now=now, limit=10_000)
+            return id_ in lease.ids
 
     assert not await leased(0)
     assert await leased(20)
@@ -463,11 +478,10 @@ async def test_a_page_is_opened_once_and_told_again(desk: Desk, people: People) 
     client = Paystack(secret_key=SECRET, base_url=desk.provider.base_url)
     await client.open_checkout(reference=lost, money=TEN, email="somebody@example.com")
     await client.close()
-    with pytest.raises(PaymentRefused):
-        await desk.payments.open_checkout(lost, is_repeated=False)
-    assert await desk.states(lost) == ("FAILED", "provider_refused", None)
-    with pytest.raises(PaymentRefused):
-        await desk.payments.open_checkout(lost, is_repeated=True)
+    for is_repeated in (False, True):
+        with pytest.raises(DepositEnded):
+            await desk.payments.open_checkout(lost, is_repeated=is_repeated)
+    assert await desk.states(lost) == ("FAILED", "page_lost", None)
 
 
 @pytest.mark.promise("S3-payout-back")

@@ -66,7 +66,7 @@ async def test_what_the_ledger_wrote_keeps_every_rule(books: Books) -> None:
     results = [result async for result in verify_rules(books.database)]
 
     assert [result.rule.name for result in results if not result.holds] == []
-    assert len({result.rule.name for result in results}) == 17
+    assert len({result.rule.name for result in results}) == 18
 
 
 async def test_a_well_made_forgery_breaks_nothing(books: Books, forger: Forger) -> None:

@@ -1,7 +1,10 @@
 """Paystack's client and its signatures: what is believed, what is tried again, what is said."""
 
+import asyncio
 import random
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 import structlog
@@ -187,3 +190,63 @@ async def test_the_secret_is_never_told(
         assert SECRET not in f"{error.value!r} {error.value.__cause__!r}"
     assert len(lines.calls) == 4
     assert SECRET not in f"{lines.calls} {client!r} {vars(client)!r}"
+
+
+@asynccontextmanager
+async def answering(pieces: Iterable[bytes], *, pause_seconds: float) -> AsyncIterator[str]:
+    """Serve one answer, piece by piece; give its address."""
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n")
+            for piece in pieces:
+                writer.write(piece)
+                await writer.drain()
+                await asyncio.sleep(pause_seconds)
+        writer.close()
+
+    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server.close()
+
+
+@pytest.mark.parametrize(
+    ("pieces", "pause_seconds"),
+    [
+        # A byte at a time, each in time; nested too deeply; without an end.
+        ([b" "] * 30, 0.1),
+        ([b"[" * 100_000], 0),
+        ([b" " * 65_536] * 40, 0),
+    ],
+)
+async def test_an_answer_is_bounded_in_time_and_size(
+    monkeypatch: pytest.MonkeyPatch, pieces: list[bytes], pause_seconds: float
+) -> None:
+    monkeypatch.setattr(paystack, "TIMEOUT_SECONDS", 0.4)
+    async with answering(pieces, pause_seconds=pause_seconds) as base_url:
+        slow = Paystack(secret_key=SECRET, base_url=base_url)
+        began = time.monotonic()
+        with pytest.raises(ProviderUnavailable):
+            await slow.pay_out(reference="pay-1", recipient_code="RCP_1", money=TEN)
+        assert time.monotonic() - began < 1
+        await slow.close()
+
+
+async def test_payments_do_not_wait_for_those_who_look_up_banks(
+    client: Paystack, provider: LocalPaystack
+) -> None:
+    release = asyncio.Event()
+
+    async def hang(path: str) -> Response | None:
+        if path.startswith("/bank"):
+            await release.wait()
+        return None
+
+    provider.trouble = hang
+    looking = [asyncio.create_task(client.list_banks("NGN")) for _ in range(30)]
+    await asyncio.sleep(0.1)
+    assert await asyncio.wait_for(client.verify_deposit("dep-1"), 2) is None
+    release.set()
+    await asyncio.gather(*looking)
+    provider.trouble = None

@@ -18,7 +18,12 @@ async def test_what_needs_attention_is_listed(
 ) -> None:
     url = sqlite_url(tmp_path)
     await migrate(url)
-    settings = settings_for(url, redis_url=redis_url)
+    settings = settings_for(
+        url,
+        redis_url=redis_url,
+        paystack_secret_key="sk_test_nobody",
+        paystack_base_url="http://127.0.0.1:9",
+    )
     assert await asyncio.to_thread(payments.show, settings) == 0
     async with serving(settings) as client:
         person = await People(client).with_wallet(10)
@@ -42,9 +47,20 @@ async def test_what_needs_attention_is_listed(
     assert "No payment needs attention." in printed
     assert reference[:12] in printed
 
+    # Nobody is there to confirm it.
+    assert await asyncio.to_thread(payments.credit, settings, reference) == 1
+    assert "does not answer" in capsys.readouterr().err
+    assert await asyncio.to_thread(payments.end, settings, reference, "arrived", "No payout") == 1
+    assert "Only a payout" in capsys.readouterr().err
+    for expected in (0, 1):
+        assert await asyncio.to_thread(payments.clear, settings, reference, "Seen to") == expected
+    assert await asyncio.to_thread(payments.show, settings) == 0
+
 
 async def test_a_database_that_is_not_ready(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert await asyncio.to_thread(payments.show, settings_for(sqlite_url(tmp_path))) == 3
+    settings = settings_for(sqlite_url(tmp_path))
+    assert await asyncio.to_thread(payments.show, settings) == 3
+    assert await asyncio.to_thread(payments.clear, settings, "dep-1", "Seen to") == 3
     assert capsys.readouterr().err

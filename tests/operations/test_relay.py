@@ -62,7 +62,7 @@ class House:
         relay = Relay(
             self.options,
             "receipts",
-            lambda receipt_ids: receipt_ids,  # type: ignore[arg-type,return-value]  # the queue takes whatever it is
+            lambda lease: lease.ids,  # type: ignore[arg-type,return-value]  # the queue takes whatever it is
             due=outbox,
             rows_per_second=receipts_per_second,
         )

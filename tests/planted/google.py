@@ -5,6 +5,7 @@ from typing import Final
 from tests.planted.bug import Bug
 
 _LIES = "tests/routers/test_google_lies.py"
+_METADATA = "tests/integrations/test_provider_metadata.py"
 _TOKENS = f"{_LIES}::test_a_token_that_is_not_for_this_sign_in"
 _LINK = "tests/routers/test_google_link.py"
 _PEOPLE = "tests/routers/test_google.py"
@@ -111,6 +112,15 @@ BUGS: Final = (
         new="elif not known:",
         breaks="Whoever sends rubbish has us ask Google as often as they like.",
         tests=(f"{_LIES}::test_a_new_key_is_believed_at_once_and_the_old_one_no_longer",),
+    ),
+    Bug(
+        name="google_waited_for_in_turn",
+        file="integrations/provider_metadata.py",
+        old="        if self._reading.locked():\n"
+        "            return time.monotonic() - read_at < OVER_SECONDS\n",
+        new="",
+        breaks="While Google does not answer, everybody waits for it, one behind another.",
+        tests=(f"{_METADATA}::test_nobody_waits_who_could_do_without",),
     ),
     Bug(
         name="demo_person_in_production",

@@ -90,8 +90,8 @@ BUGS: Final = (
     Bug(
         name="lost_race_is_a_defect",
         file="db/faults.py",
-        old='frozenset({"40001", "40P01", "23505"})',
-        new='frozenset({"40001", "40P01"})',
+        old='frozenset({"40001", "40P01", "23505", "23001"})',
+        new='frozenset({"40001", "40P01", "23001"})',
         breaks="Whoever loses a race for a key, an email or a wallet in another process gets 500.",
         tests=(
             f"{_LEDGER}::test_whoever_loses_a_race_for_a_key_finds_the_winners_answer[postgresql]",

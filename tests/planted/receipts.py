@@ -15,13 +15,13 @@ BUGS: Final = (
     Bug(
         name="done_on_enqueue",
         file="operations/relay.py",
-        old="        if ids:\n",
+        old="        if lease.ids:\n",
         new="""\
         from core.outbox import mark_done
 
         async with database.transaction() as session:
-            await mark_done(session, ids, now=now)
-        if ids:
+            await mark_done(session, lease.ids, now=now)
+        if lease.ids:
 """,
         breaks="What Redis loses between the relay and a worker is never sent.",
         tests=(_HANDED_OVER,),
@@ -61,11 +61,11 @@ BUGS: Final = (
         if queued >= QUEUED_LIMIT:
             return 0
         async with database.transaction() as session:
-            ids = await self._due.lease_due(session, now=now, limit=ROWS_IN_A_PASS)
+            lease = await self._due.lease_due(session, now=now, limit=self._rows_in_a_pass)
 """,
         new="""\
         async with database.transaction() as session:
-            ids = await self._due.lease_due(session, now=now, limit=ROWS_IN_A_PASS)
+            lease = await self._due.lease_due(session, now=now, limit=self._rows_in_a_pass)
         queued: int = broker.client.llen(f"{broker.namespace}:{self._queue}")
         if queued >= QUEUED_LIMIT:
             return 0
@@ -76,11 +76,12 @@ BUGS: Final = (
     Bug(
         name="relay_skips_late_commits",
         file="operations/relay.py",
-        old="        if ids:\n",
+        old="        if lease.ids:\n",
         new="""\
-        ids = [one for one in ids if one > getattr(self, "_last_id", 0)]
+        ids = [one for one in lease.ids if one > getattr(self, "_last_id", 0)]
         self._last_id = max(ids, default=getattr(self, "_last_id", 0))
-        if ids:
+        lease = lease._replace(ids=ids)
+        if lease.ids:
 """,
         breaks="A transaction that commits after one with a higher id is never told of.",
         tests=(_HANDED_OVER,),
@@ -88,31 +89,35 @@ BUGS: Final = (
     Bug(
         name="lone_receipt_left_out",
         file="operations/relay.py",
-        old="        if ids:\n",
-        new="        if len(ids) > 1:\n",
+        old="        if lease.ids:\n",
+        new="        if len(lease.ids) > 1:\n",
         breaks="A receipt that is due alone waits for the end of its lease, again and again.",
         tests=(_HANDED_OVER,),
     ),
     Bug(
         name="outbox_skips_late_commits",
         file="core/outbox.py",
-        old="        .where(_is_open(), outbox.due_at <= now)\n        .order_by(outbox.due_at)",
+        old="        session, Tables.outbox, _is_open(), now=now, duration=LEASE, limit=limit\n",
         new="""\
-        .where(
+        session,
+        Tables.outbox,
+        and_(
             _is_open(),
-            outbox.due_at <= now,
-            outbox.id
-            > select(func.coalesce(func.max(outbox.id), 0))
-            .where(outbox.done_at.is_not(None))
+            Tables.outbox.c.id
+            > select(func.coalesce(func.max(Tables.outbox.c.id), 0))
+            .where(Tables.outbox.c.done_at.is_not(None))
             .scalar_subquery(),
-        )
-        .order_by(outbox.due_at)""",
+        ),
+        now=now,
+        duration=LEASE,
+        limit=limit,
+""",
         breaks="The same: whatever is older than the last one sent is taken for sent.",
         tests=(f"{_OUTBOX}::test_a_late_commit_is_not_skipped",),
     ),
     Bug(
         name="lease_is_everybodys",
-        file="core/outbox.py",
+        file="core/leases.py",
         old="        .with_for_update(skip_locked=True)\n",
         new="",
         breaks="Two workers take the same receipts at the same moment.",
@@ -121,8 +126,8 @@ BUGS: Final = (
     Bug(
         name="lease_never_ends",
         file="core/outbox.py",
-        old=".values(due_at=now + LEASE)",
-        new=".values(due_at=now + LEASE * 100_000)",
+        old="now=now, duration=LEASE, limit=limit",
+        new="now=now, duration=LEASE * 100_000, limit=limit",
         breaks="A receipt that was handed over and lost is not handed over again.",
         tests=(f"{_OUTBOX}::test_a_lease_is_one_callers_until_it_ends",),
     ),

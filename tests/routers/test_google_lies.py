@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 import httpx
 import pytest
+import structlog
 from joserfc import jwt
+from structlog.testing import CapturingLogger
 
 from core.security import Signer
 from db.session import Database
@@ -397,3 +399,17 @@ async def test_a_provider_that_is_nowhere_and_settings_that_it_does_not_know(
     async with serving(settings_for(database_url, redis_url=redis_url, **values)) as client:
         browser = Browser(client)
         assert await refused(browser, await begun(browser, google, somebody())) == AWAY
+
+
+async def test_little_of_what_a_provider_says_is_logged(
+    browser: Browser, google: FakeGoogle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = CapturingLogger()
+    log = structlog.wrap_logger(lines, processors=[], wrapper_class=structlog.BoundLogger)
+    monkeypatch.setattr("integrations.google.log", log)
+    back = await begun(browser, google, somebody())
+    body = json.dumps({"error": "x" * 100_000}).encode()
+    monkeypatch.setitem(google.faults, "/token", body)
+    assert await refused(browser, back) == AWAY
+    assert len(lines.calls) == 1
+    assert len(str(lines.calls)) < 300
