@@ -17,9 +17,9 @@ STATIC_CHECKS = {
 }
 # Lower than the tests', some of which measure time.
 STATIC_NICENESS = 10
-# Two at a time, each with servers of its own; then, by themselves, those that measure time or treat
-# servers badly.
-TOGETHER = ["-m", "not (faults or alone)", "--numprocesses", "2", "--dist", "loadfile"]
+# Three at a time, each with servers of its own, since many wait; then, by themselves, those that
+# measure time or treat servers badly.
+TOGETHER = ["-m", "not (faults or alone)", "--numprocesses", "3", "--dist", "loadfile"]
 ALONE = ["-m", "faults or alone"]
 # What pytest says when tests ran, whether or not they passed.
 RAN = {0, 1}

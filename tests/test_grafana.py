@@ -76,7 +76,7 @@ async def test_every_metric_of_ours_is_shown(client: httpx.AsyncClient) -> None:
 def test_it_has_the_rows_that_it_should() -> None:
     rows = [item["title"] for item in DASHBOARD["panels"] if item["type"] == "row"]
 
-    assert rows == ["Traffic", "Postings", "Receipts", "Resources"]
+    assert rows == ["Traffic", "Postings", "Receipts", "Resources", "Payments"]
     assert isinstance(DASHBOARD["schemaVersion"], int)
     assert {"title", "uid", "time", "refresh", "templating"} <= set(DASHBOARD)
 

@@ -113,7 +113,7 @@ async def test_a_request_its_batch_and_its_statements_are_one_trace(traced: Trac
 
 async def test_a_batch_is_linked_with_every_request_it_serves(traced: Traced) -> None:
     person = await People(traced.client).with_wallet(1000)
-    count = 20
+    count = 60
 
     answers = await asyncio.gather(*[person.withdraw(1) for _ in range(count)])
 
