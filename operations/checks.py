@@ -17,10 +17,14 @@ STATIC_CHECKS = {
 }
 # Lower than the tests', some of which measure time.
 STATIC_NICENESS = 10
-# Three at a time, each with servers of its own, since many wait; then, by themselves, those that
-# measure time or treat servers badly.
-TOGETHER = ["-m", "not (faults or alone)", "--numprocesses", "3", "--dist", "loadfile"]
-ALONE = ["-m", "faults or alone"]
+# Several at a time, each with servers of its own, since many wait; then, by themselves, those that
+# measure time or take the whole machine.
+BY_FILE = ["--dist", "loadfile"]
+PARTS = (
+    ["-m", "not (faults or alone)", "--numprocesses", "3", *BY_FILE],
+    ["-m", "faults and not alone", "--numprocesses", "2", *BY_FILE],
+    ["-m", "alone"],
+)
 # What pytest says when tests ran, whether or not they passed.
 RAN = {0, 1}
 COUNTED = re.compile(r"(\d+) (passed|failed|errors?|xpassed)")
@@ -82,12 +86,12 @@ def run(pytest_arguments: Sequence[str]) -> int:
 
 
 def run_tests(arguments: Sequence[str]) -> tuple[int, int, int]:
-    """Runs the tests that are asked for, or all of them in two parts.
+    """Runs the tests that are asked for, or all of them, part by part.
 
     Returns pytest's exit code, and how many passed and failed.
     """
     passed = failed = exit_code = 0
-    for part in [arguments] if arguments else [TOGETHER, ALONE]:
+    for part in [arguments] if arguments else PARTS:
         ended_with, closing_line = run_pytest(part)
         counts = count(closing_line)
         passed, failed = passed + counts[0], failed + counts[1]
@@ -100,10 +104,13 @@ def run_tests(arguments: Sequence[str]) -> tuple[int, int, int]:
 def run_pytest(arguments: Sequence[str]) -> tuple[int, str]:
     """Runs the tests, showing their output as it comes. Returns exit code and closing line."""
     colour = "yes" if sys.stdout.isatty() else "auto"
+    # Some machines forbid it: each of the hundreds of processes that the tests start would compile
+    # the whole project again.
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with subprocess.Popen(
         [sys.executable, "-m", "pytest", f"--color={colour}", *arguments],
         cwd=ROOT,
-        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        env={**kept, "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
     ) as pytest:
         assert pytest.stdout is not None  # noqa: S101 - asked for above

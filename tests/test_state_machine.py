@@ -45,7 +45,7 @@ def test_the_api_behaves_like_the_model(api: ApiProcess) -> None:
     run_state_machine_as_test(
         Bound,
         settings=settings(
-            max_examples=25,
+            max_examples=15,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),

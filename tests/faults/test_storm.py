@@ -36,7 +36,8 @@ from tests.processes import ApiProcess, WorkerProcess
 from tests.races import api_processes, clients_of, environment_for
 from tests.servers import PostgresServer, ValkeyServer
 
-pytestmark = pytest.mark.faults
+# By itself: it makes callers wait as long as they would on a busy machine.
+pytestmark = [pytest.mark.faults, pytest.mark.alone]
 
 SHORT = Size(operations=600, clients=20, faults=5)
 FULL = Size(operations=10_000, clients=20, faults=36)

@@ -50,26 +50,29 @@ def test_the_last_line_and_the_exit_code_say_whether_all_is_well(
 @pytest.mark.parametrize(
     ("exit_codes", "last_line"),
     [
-        ((0, 0), "7 passed, 0 failed"),
-        ((1, 0), "7 passed, 1 failed"),
-        ((2, 0), "4 passed, 1 failed"),
+        ((0, 0, 0), "10 passed, 0 failed"),
+        ((1, 0, 0), "10 passed, 1 failed"),
+        ((0, 0, 1), "10 passed, 1 failed"),
+        ((0, 2, 0), "7 passed, 1 failed"),
+        ((2, 0, 0), "4 passed, 1 failed"),
     ],
 )
-def test_both_parts_of_all_tests_count_unless_the_first_was_stopped(
+def test_all_parts_count_until_one_is_stopped(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    exit_codes: tuple[int, int],
+    exit_codes: tuple[int, ...],
     last_line: str,
 ) -> None:
-    ends = dict(zip(("together", "alone"), exit_codes, strict=True))
-    monkeypatch.setattr(checks, "STATIC_CHECKS", {"lint": ["this"]})
+    ends = iter(exit_codes)
+    run: list[list[str]] = []
 
     def run_pytest(arguments: list[str]) -> tuple[int, str]:
-        if arguments == checks.TOGETHER:
-            return ends["together"], "3 passed in 1s"
-        return ends["alone"], "3 passed in 1s"
+        run.append(arguments)
+        return next(ends), "3 passed in 1s"
 
+    monkeypatch.setattr(checks, "STATIC_CHECKS", {"lint": ["this"]})
     monkeypatch.setattr(checks, "run_pytest", run_pytest)
 
     assert checks.run([]) == (0 if last_line.endswith("0 failed") else 1)
     assert capsys.readouterr().out.splitlines()[-1] == last_line
+    assert run == list(checks.PARTS[: len(run)])
