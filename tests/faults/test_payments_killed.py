@@ -8,14 +8,18 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
 import httpx
 import pytest
 
+from core import payment_rows
+from db.session import Database
 from devtools.paystack.app import LocalPaystack
-from tests.conftest import create_postgres_database, migrate
+from operations.teller import make_teller
+from tests.conftest import create_postgres_database, migrate, settings_for
 from tests.faults.chaos import start_again
 from tests.faults.conftest import Summary
 from tests.faults.cutting import Scissors, proxy_of
@@ -69,6 +73,21 @@ class Scene:
         await asyncio.to_thread(self.api.kill)
         await asyncio.to_thread(start_again, self.api)
         await self.connection.execute(DUE, self.person.wallet_id)
+
+    async def let_the_worker_look(self) -> None:
+        """Do what a worker does, once."""
+        settings = settings_for(
+            self.database_url,
+            paystack_secret_key=SECRET,
+            paystack_base_url=self.provider.base_url,
+        )
+        database, teller = Database(settings.database_options), make_teller(settings)
+        await self.connection.execute(DUE, self.person.wallet_id)
+        async with database.transaction() as session:
+            lease = await payment_rows.lease_due(session, now=datetime.now(UTC), limit=100)
+        await teller.check(lease.ids, leased_until=lease.until)
+        await teller.close()
+        await database.close()
 
     async def warm_up(self) -> None:
         """Let it open the connections that a payment needs."""
@@ -170,7 +189,11 @@ async def test_killed_while_it_pays_out(
         between, in_transit = await scene.held(), await scene.in_transit()
         response = await scene.pay_out(key)
         assert response.status_code == 201, response.text
-        await scene.end_payout(response.json()["reference"], end)
+        reference = str(response.json()["reference"])
+        # Whoever asks again does not ask Paystack what may have been asked before: the worker does.
+        if reference not in scene.provider.books.transfers:
+            await scene.let_the_worker_look()
+        await scene.end_payout(reference, end)
         after, left = await scene.held(), await scene.in_transit()
         expected = before - (AMOUNT_MINOR if end == "success" else 0)
         right = (between + in_transit, after, left) == (before, expected, 0) and len(
