@@ -19,12 +19,15 @@ from alembic import command
 from config import Settings
 from db.schema import alembic_config
 from db.session import Database, DatabaseOptions
+from devtools.paystack.app import LocalPaystack
 from main import create_app
+from tests.paystack import Trouble, serving_paystack
 from tests.people import People
+from tests.processes import SECRET_KEY
+from tests.races import api_processes, clients_of
 from tests.servers import PostgresServer, ValkeyServer
 
 ENGINES = ("sqlite", "postgresql")
-SECRET_KEY = "a-secret-for-tests-of-at-least-32-bytes"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -98,6 +101,35 @@ async def client(database_url: str, redis_url: str) -> AsyncIterator[httpx.Async
 def people(client: httpx.AsyncClient) -> People:
     """People to sign up, with wallets when wanted."""
     return People(client)
+
+
+@pytest.fixture(scope="module", params=[1, 2], ids=["1-process", "2-processes"])
+async def clients(
+    request: pytest.FixtureRequest,
+    database_url: str,
+    redis_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> AsyncIterator[list[httpx.AsyncClient]]:
+    """A client of each of some API processes: of one, and then of two."""
+    folder = tmp_path_factory.mktemp("api")
+    with api_processes(request.param, database_url, redis_url, folder) as processes:
+        async with clients_of(processes) as opened:
+            yield opened
+
+
+@pytest.fixture(scope="module")
+async def provider() -> AsyncIterator[LocalPaystack]:
+    """A local Paystack of this module alone; it sends no messages by itself."""
+    async with serving_paystack() as served:
+        yield served
+
+
+@pytest.fixture
+async def trouble(provider: LocalPaystack) -> AsyncIterator[Trouble]:
+    """What goes wrong there during one test."""
+    provider.trouble = made = Trouble()
+    yield made
+    provider.trouble = None
 
 
 def settings_for(database_url: str, **changes: object) -> Settings:

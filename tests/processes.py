@@ -21,6 +21,8 @@ from operations.listening import listen, port_of
 from operations.run import WORKER_COMMAND, api_command, is_alive
 from operations.sentinel import Sentinel
 
+SECRET_KEY = "a-secret-for-tests-of-at-least-32-bytes"
+
 START_SECONDS = 30
 STOP_SECONDS = 30
 

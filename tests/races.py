@@ -8,9 +8,8 @@ from pathlib import Path
 
 import httpx
 
-from tests.conftest import SECRET_KEY
 from tests.people import Person
-from tests.processes import ApiProcess
+from tests.processes import SECRET_KEY, ApiProcess
 
 CONNECTIONS = 120
 

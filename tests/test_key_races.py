@@ -2,8 +2,6 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -12,23 +10,10 @@ from core.own_keys import ACTIVE_KEYS_LIMIT
 from db.session import Database
 from tests.api_keys import create_key, expire, listed, own_key, revoke, roll_over
 from tests.people import People
-from tests.races import api_processes, clients_of, in_turn
+from tests.races import in_turn
 from tests.services import Service
 
 Clients = list[httpx.AsyncClient]
-
-
-@pytest.fixture(scope="module", params=[1, 2], ids=["1-process", "2-processes"])
-async def clients(
-    request: pytest.FixtureRequest,
-    database_url: str,
-    redis_url: str,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncIterator[Clients]:
-    folder: Path = tmp_path_factory.mktemp("api")
-    with api_processes(request.param, database_url, redis_url, folder) as processes:
-        async with clients_of(processes) as opened:
-            yield opened
 
 
 def outcomes(responses: list[httpx.Response]) -> Counter[tuple[int, str]]:

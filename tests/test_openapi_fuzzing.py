@@ -24,10 +24,10 @@ from schemathesis.openapi.checks import RejectedPositiveData
 from schemathesis.schemas import BaseSchema
 
 from db.session import Database, DatabaseOptions
-from tests.conftest import SECRET_KEY, migrate, sqlite_url
+from tests.conftest import migrate, sqlite_url
 from tests.paystack import PaystackProcess
 from tests.people import People
-from tests.processes import ApiProcess
+from tests.processes import SECRET_KEY, ApiProcess
 from tests.services import open_service
 
 Headers = Mapping[str, str]

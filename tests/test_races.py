@@ -3,29 +3,15 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 
 import httpx
 import pytest
 
 from tests.people import People
-from tests.races import api_processes, clients_of, in_turn
+from tests.races import in_turn
 from tests.servers import ValkeyServer
 
 Clients = list[httpx.AsyncClient]
-
-
-@pytest.fixture(scope="module", params=[1, 2], ids=["1-process", "2-processes"])
-async def clients(
-    request: pytest.FixtureRequest,
-    database_url: str,
-    valkey: ValkeyServer,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> AsyncIterator[Clients]:
-    folder: Path = tmp_path_factory.mktemp("api")
-    with api_processes(request.param, database_url, valkey.url, folder) as processes:
-        async with clients_of(processes) as opened:
-            yield opened
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +19,12 @@ async def valkey() -> AsyncIterator[ValkeyServer]:
     """A Redis of this module's own, to be treated badly."""
     with ValkeyServer() as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def redis_url(valkey: ValkeyServer) -> str:
+    """The URL of that one."""
+    return valkey.url
 
 
 def outcomes(responses: list[httpx.Response]) -> Counter[int]:

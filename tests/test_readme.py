@@ -15,8 +15,8 @@ from urllib.parse import unquote
 import pytest
 
 from cli import app as cli
-from tests.conftest import SECRET_KEY, migrate, sqlite_url
-from tests.processes import ApiProcess
+from tests.conftest import migrate, sqlite_url
+from tests.processes import SECRET_KEY, ApiProcess
 from tests.races import api_processes
 
 ROOT = Path(__file__).parent.parent

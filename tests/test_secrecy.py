@@ -15,8 +15,8 @@ from sqlmodel import SQLModel
 from core import api_keys
 from db.session import Database
 from tests.api_keys import create_key, made_key, revoke
-from tests.conftest import SECRET_KEY
 from tests.people import PASSWORD, People, Person
+from tests.processes import SECRET_KEY
 from tests.races import api_processes, clients_of
 from tests.services import Service, path_of, somebody
 

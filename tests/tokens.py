@@ -9,8 +9,8 @@ from typing import Any
 from jose import jwt
 
 from core.security import AUDIENCE, ISSUER
-from tests.conftest import SECRET_KEY
 from tests.people import Person, sign_in
+from tests.processes import SECRET_KEY
 
 
 async def claims_of(owner: Person) -> dict[str, Any]:

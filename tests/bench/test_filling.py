@@ -14,13 +14,8 @@ from core.money import to_wire
 from core.verification import verify_rules
 from db.models import Tables
 from db.session import Database, DatabaseOptions
-from tests.conftest import (
-    SECRET_KEY,
-    create_postgres_database,
-    migrate,
-    settings_for,
-    sqlite_url,
-)
+from tests.conftest import create_postgres_database, migrate, settings_for, sqlite_url
+from tests.processes import SECRET_KEY
 
 PEOPLE = 20
 ENTRIES = 1000

@@ -27,7 +27,8 @@ from db.session import Database, DatabaseOptions
 from db.urls import async_database_url
 from operations.children import ROOT
 from schemas.transactions import HistoryQuery
-from tests.conftest import SECRET_KEY, create_postgres_database, migrate, sqlite_url
+from tests.conftest import create_postgres_database, migrate, sqlite_url
+from tests.processes import SECRET_KEY
 
 PEOPLE = 11
 ENTRIES = 4000

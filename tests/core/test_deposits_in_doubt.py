@@ -11,10 +11,8 @@ from core.errors import Unavailable
 from core.money import MAX_MINOR, Money
 from core.payment_errors import DepositEnded
 from tests.attempts import attempt
-from tests.core.test_payments import Desk, desk, provider
+from tests.payment_desk import Desk
 from tests.people import People
-
-__all__ = ("desk", "provider")
 
 pytestmark = pytest.mark.promise("S3-healed")
 

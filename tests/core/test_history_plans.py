@@ -14,7 +14,8 @@ from core.history import HistoryPage, read_history
 from core.paging import encode_cursor
 from db.session import Database, DatabaseOptions
 from db.urls import async_database_url
-from tests.conftest import SECRET_KEY, create_postgres_database, migrate
+from tests.conftest import create_postgres_database, migrate
+from tests.processes import SECRET_KEY
 
 PEOPLE = 100
 ENTRIES = 40_000

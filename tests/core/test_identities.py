@@ -14,7 +14,7 @@ from core.poster import Poster, PosterLimits
 from core.security import Signer
 from core.wallets import WalletReader
 from db.session import Database
-from tests.conftest import SECRET_KEY
+from tests.processes import SECRET_KEY
 
 LINKS = Signer(secret=SECRET_KEY, algorithm="HS256", audience=LINK_AUDIENCE)
 

@@ -10,10 +10,8 @@ from core.leases import Lease
 from core.payments import Payments
 from core.poster import Poster, PosterLimits
 from operations.relay import Due
-from tests.core.test_payments import Desk, desk, provider
+from tests.payment_desk import Desk
 from tests.people import People
-
-__all__ = ("desk", "provider")
 
 pytestmark = pytest.mark.promise("S3-healed")
 

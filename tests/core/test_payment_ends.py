@@ -12,10 +12,8 @@ from core.payment_rows import PaymentView
 from core.poster import Poster, PosterLimits
 from core.provider import Report, Verdict
 from db.session import Database
-from tests.core.test_payments import Desk, desk, provider
+from tests.payment_desk import Desk
 from tests.people import People
-
-__all__ = ("desk", "provider")
 
 pytestmark = pytest.mark.promise("S3-once")
 

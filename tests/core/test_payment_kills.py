@@ -17,11 +17,9 @@ from core.poster import Poster
 from core.provider import Heard, PaymentProvider, Verdict
 from db.session import Database
 from integrations.paystack import Paystack
-from tests.core.test_payments import Desk, desk, provider
+from tests.payment_desk import Desk
 from tests.paystack import SECRET
 from tests.people import People, Person
-
-__all__ = ("desk", "provider")
 
 pytestmark = pytest.mark.promise("S3-healed")
 

@@ -12,10 +12,8 @@ from core.errors import BalanceLimitExceeded, WalletNotFound
 from core.money import MAX_MINOR
 from core.payment_errors import PaymentNotFound
 from core.payment_remedies import PaymentRemedies, RemedyRefused
-from tests.core.test_payments import Desk, desk, provider
+from tests.payment_desk import Desk
 from tests.people import People, Person
-
-__all__ = ("desk", "provider")
 
 pytestmark = pytest.mark.promise("S3-remedies")
 

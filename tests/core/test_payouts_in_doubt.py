@@ -9,11 +9,9 @@ from core import payments, payouts
 from core.payment_commands import BankAccount
 from devtools.paystack.books import REFUSED
 from integrations.paystack import Paystack
-from tests.core.test_payments import BANK, TEN, Desk, desk, provider
+from tests.payment_desk import BANK, TEN, Desk
 from tests.paystack import SECRET
 from tests.people import People
-
-__all__ = ("desk", "provider")
 
 pytestmark = pytest.mark.promise("S3-payout-back")
 

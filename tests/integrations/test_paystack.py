@@ -20,25 +20,12 @@ from devtools.paystack.books import NOT_AN_ACCOUNT
 from devtools.paystack.webhooks import sign
 from integrations import paystack
 from integrations.paystack import Paystack, is_signed, read_event
-from tests.paystack import SECRET, Trouble, event, serving_paystack
+from tests.paystack import SECRET, Trouble, event
 
 REFERENCE = f"dep-{'0' * 32}"
 BODY = event("charge.success", {"reference": REFERENCE, "amount": 100_000})
 TEN = Money(1000, "NGN")
 BANK = BankAccount(bank_code="058", number="0123456789")
-
-
-@pytest.fixture(scope="module")
-async def provider() -> AsyncIterator[LocalPaystack]:
-    async with serving_paystack() as served:
-        yield served
-
-
-@pytest.fixture
-async def trouble(provider: LocalPaystack) -> AsyncIterator[Trouble]:
-    provider.trouble = made = Trouble()
-    yield made
-    provider.trouble = None
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pytest
 import structlog
 
 from operations.logs import configure_logs
-from tests.conftest import SECRET_KEY
 from tests.people import PASSWORD, People
+from tests.processes import SECRET_KEY
 from tests.races import api_processes, clients_of
 
 

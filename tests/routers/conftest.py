@@ -9,7 +9,7 @@ from devtools.paystack.app import LocalPaystack
 from tests.browser import Browser
 from tests.conftest import serving, settings_for
 from tests.google_provider import FakeGoogle, fake_google, google_settings
-from tests.paystack import SECRET, serving_paystack
+from tests.paystack import SECRET
 
 
 @pytest.fixture(scope="module")
@@ -33,13 +33,6 @@ async def google_client(
 def browser(google_client: httpx.AsyncClient) -> Browser:
     """A browser that knows of nothing yet."""
     return Browser(google_client)
-
-
-@pytest.fixture(scope="module")
-async def provider() -> AsyncIterator[LocalPaystack]:
-    """A local Paystack of this module alone; it sends no messages by itself."""
-    async with serving_paystack() as served:
-        yield served
 
 
 @pytest.fixture(scope="module")

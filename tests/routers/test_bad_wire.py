@@ -11,9 +11,9 @@ import httpx
 import pytest
 
 from tests.bad_input import MARKER
-from tests.conftest import SECRET_KEY, migrate, sqlite_url
+from tests.conftest import migrate, sqlite_url
 from tests.people import People
-from tests.processes import ApiProcess
+from tests.processes import SECRET_KEY, ApiProcess
 
 pytestmark = pytest.mark.promise("json-strict", "errors-problem")
 

@@ -20,8 +20,9 @@ from routers import credits as credits_routes
 from routers.examples import Example, read_sections
 from routers.openapi import SECTIONS
 from tests.api_keys import made_key
-from tests.conftest import SECRET_KEY, migrate, serving, settings_for, sqlite_url
+from tests.conftest import migrate, serving, settings_for, sqlite_url
 from tests.people import People
+from tests.processes import SECRET_KEY
 
 pytestmark = pytest.mark.promise("landing-examples")
 

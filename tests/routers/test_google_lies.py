@@ -18,7 +18,7 @@ from structlog.testing import CapturingLogger
 from core.security import Signer
 from db.session import Database
 from tests.browser import CALLBACK, NOBODY, PATH, Browser, known_of, somebody
-from tests.conftest import SECRET_KEY, serving, settings_for
+from tests.conftest import serving, settings_for
 from tests.google_provider import (
     CLIENT_ID,
     NOWHERE,
@@ -28,6 +28,7 @@ from tests.google_provider import (
     new_key,
 )
 from tests.people import People
+from tests.processes import SECRET_KEY
 
 HOUR = 3600
 

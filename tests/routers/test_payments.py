@@ -26,13 +26,6 @@ def people(shop: httpx.AsyncClient) -> People:
     return People(shop)
 
 
-@pytest.fixture
-def trouble(provider: LocalPaystack) -> Any:
-    provider.trouble = made = Trouble()
-    yield made
-    provider.trouble = None
-
-
 async def begin(person: Person, amount: object = 700, *, key: str | None = None) -> str:
     response = await person.send("POST", "/wallet/deposit", {"amount": amount}, key=key)
     assert response.status_code == 201, response.text

@@ -9,8 +9,9 @@ import httpx
 import pytest
 
 from integrations import redis as guarded
-from tests.conftest import SECRET_KEY, serving, settings_for
+from tests.conftest import serving, settings_for
 from tests.people import PASSWORD, People, sign_in
+from tests.processes import SECRET_KEY
 
 JANE = {"first_name": "Jane", "last_name": "Doe", "password": PASSWORD}
 
