@@ -16,10 +16,10 @@ from tests.api_keys import made_key
 from tests.conftest import serving, settings_for
 from tests.paystack import SECRET, Trouble, deliver, event
 from tests.people import People
-from tests.routers.test_payments import begin, charge, people, status_of, trouble, withdraw
+from tests.routers.test_payments import begin, charge, people, status_of, withdraw
 from tests.services import Service, somebody
 
-__all__ = ("people", "trouble")
+__all__ = ("people",)
 
 
 @pytest.mark.promise("S3-once")
