@@ -42,7 +42,7 @@ SETTLE_SECONDS: Final = 0.2
 # What every measured process is told. The limit is there and counts, and nobody reaches it.
 SETTINGS: Final = {
     "LOG_LEVEL": "WARNING",
-    "RATE_LIMIT_TRANSACTIONS_PER_USER": "1000000000/minute",
+    "RATE_LIMIT_TRANSACTIONS_PER_USER": "1200/minute",
     "RATE_LIMIT_TRANSACTIONS_PER_KEY": "1000000000/minute",
     "ACCESS_TOKEN_EXPIRE_MINUTES": str(TOKEN_MINUTES),
     "DRAIN_SECONDS": "0",

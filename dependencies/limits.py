@@ -3,8 +3,8 @@
 The `limits` library does the counting. It is slowapi's own engine, used directly because slowapi
 calls Redis from the event loop synchronously (see docs/decisions).
 
-Whoever asks often is counted several requests at a time: the process takes a share of the limit
-from Redis and hands it out itself. Whoever asks seldom is counted one by one.
+Requests are counted several at a time, in advance: the process takes a share of the limit from
+Redis and hands it out itself. Near the limit they are counted one by one.
 """
 
 import hashlib
@@ -23,21 +23,22 @@ from core.errors import RateLimited
 from core.limiter import RateLimits
 from integrations.redis import GuardedRedis, RedisUnavailable
 
-# A share is at most this part of the limit: so much may be lost for a while in each process, and
-# nobody is refused for more than that before the limit.
-LARGEST_SHARE: Final = 1 / 50
-# How long a share should last: it grows or shrinks to what was used in this time.
-SHARE_SECONDS: Final = 1.0
+# A share is this part of the limit: so much may be lost for a while in each process, and nobody is
+# refused for more than that before the limit.
+SHARE: Final = 1 / 50
 SHARES_LIMIT: Final = 10_000
+
+# Which limit, and whose.
+Name = tuple[str, str]
 
 
 @dataclass(slots=True)
 class Share:
-    """Requests that were counted in advance, and since when."""
+    """Requests that were counted in advance, and how many to count next, before `ends_at`."""
 
-    size: int
     left: int
-    taken_at: float
+    next_size: int
+    ends_at: float
 
 
 class RateLimiter:
@@ -53,8 +54,8 @@ class RateLimiter:
     ):
         self._limits = limits
         self._redis = redis
-        self._shares: dict[tuple[str, str], Share] = {}
-        self._taking: set[tuple[str, str]] = set()
+        self._shares: dict[Name, Share] = {}
+        self._taking: set[Name] = set()
         self._local = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._shared = SlidingWindowCounterRateLimiter(
             RedisStorage(
@@ -93,64 +94,51 @@ class RateLimiter:
     async def _count(self, items: Sequence[RateLimitItem], action: str, whose: str) -> None:
         name = (action, whose)
         share = self._shares.get(name)
-        if share is not None and share.left > 0 and not _is_over(share, items):
+        # What a share counted is forgotten when the shortest window has passed.
+        if share is not None and time.monotonic() >= share.ends_at:
+            share = None
+        if share is not None and share.left > 0:
             share.left -= 1
             return
-        # Hashed: an email or an address is nobody's business who looks into Redis.
-        identifiers = (action, hashlib.sha256(whose.encode()).hexdigest())
-        size = _next_size(share, items)
+        size = _share_of(items) if share is None else share.next_size
         # One of those who ask at once takes a share; a share for each would be lost to the others.
-        if (
-            size > 1
-            and identifiers not in self._taking
-            and await self._take(items, identifiers, size)
-        ):
-            self._keep(name, Share(size, size - 1, time.monotonic()))
+        if size > 1 and name not in self._taking and await self._take(items, name, size):
             return
-        wait_seconds = await self._hit(items, identifiers, 1)
+        wait_seconds = await self._hit(items, name, 1)
         if wait_seconds is not None:
             raise RateLimited(retry_after_seconds=wait_seconds)
-        if size == 1 and self._shares.get(name) is share:
-            self._keep(name, Share(1, 0, time.monotonic()))
 
-    async def _take(
-        self, items: Sequence[RateLimitItem], identifiers: tuple[str, str], size: int
-    ) -> bool:
-        """Count a share; return whether that much was to be had."""
-        self._taking.add(identifiers)
+    async def _take(self, items: Sequence[RateLimitItem], name: Name, size: int) -> bool:
+        """Count a share and use one of it, if that much is to be had; return whether it was."""
+        self._taking.add(name)
         try:
-            return await self._hit(items, identifiers, size) is None
+            taken = await self._hit(items, name, size) is None
         finally:
-            self._taking.discard(identifiers)
+            self._taking.discard(name)
+        ends_at = time.monotonic() + min(item.get_expiry() for item in items)
+        # Whoever is near the limit is counted one by one from now on.
+        self._keep(name, Share(size - 1, size, ends_at) if taken else Share(0, 1, ends_at))
+        return taken
 
-    async def _hit(
-        self, items: Sequence[RateLimitItem], identifiers: Sequence[str], cost: int
-    ) -> int | None:
+    async def _hit(self, items: Sequence[RateLimitItem], name: Name, cost: int) -> int | None:
+        # Hashed: an email or an address is nobody's business who looks into Redis.
+        action, whose = name
+        identifiers = (action, hashlib.sha256(whose.encode()).hexdigest())
         try:
             return await self._redis.guard(lambda: _hit(self._shared, items, identifiers, cost))
         except RedisUnavailable:
             return await _hit(self._local, items, identifiers, cost)
 
-    def _keep(self, name: tuple[str, str], share: Share) -> None:
+    def _keep(self, name: Name, share: Share) -> None:
         if len(self._shares) >= SHARES_LIMIT:
-            # What they still held is lost, and they are counted one by one again.
+            # What they still held is lost.
             self._shares.clear()
         self._shares[name] = share
 
 
-def _is_over(share: Share, items: Sequence[RateLimitItem]) -> bool:
-    """Whether a share is older than the shortest window: what it counted is forgotten by then."""
-    return time.monotonic() - share.taken_at >= min(item.get_expiry() for item in items)
-
-
-def _next_size(share: Share | None, items: Sequence[RateLimitItem]) -> int:
-    """Return how many requests to count at once, after those of `share`."""
-    if share is None:
-        return 1
-    largest = int(min(item.amount for item in items) * LARGEST_SHARE)
-    # A clock that has not moved yet counts as the shortest time that it could tell.
-    lasted = max(time.monotonic() - share.taken_at, 1e-9)
-    return max(1, min(2 * share.size, int(share.size * SHARE_SECONDS / lasted), largest))
+def _share_of(items: Sequence[RateLimitItem]) -> int:
+    """Return how many requests to count at once; small limits are counted exactly."""
+    return max(1, int(min(item.amount for item in items) * SHARE))
 
 
 async def _hit(

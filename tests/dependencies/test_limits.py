@@ -56,7 +56,7 @@ async def test_two_processes_together_allow_what_the_limit_says(
     counts = await asyncio.gather(allowed(one, 150), allowed(other, 150))
 
     # Never more; and what a process holds in advance and does not use is little.
-    assert 200 - 2 * 200 * counting.LARGEST_SHARE <= sum(counts) <= 200
+    assert 200 - 2 * 200 * counting.SHARE <= sum(counts) <= 200
 
 
 async def test_whoever_asks_often_is_counted_by_shares(redis: GuardedRedis, redis_url: str) -> None:
@@ -68,22 +68,31 @@ async def test_whoever_asks_often_is_counted_by_shares(redis: GuardedRedis, redi
     assert await scripts_run(redis) - before < 20
 
 
-async def test_a_steady_share_lasts_for_a_second(
+async def test_whoever_asks_seldom_is_counted_by_shares_too(
     redis: GuardedRedis, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    often = limiter(redis, redis_url, "10000000/minute", uuid4().hex)
+    seldom = limiter(redis, redis_url, "600/minute", uuid4().hex)
     now = 0.0
     monkeypatch.setattr(time, "monotonic", lambda: now)
-    scripts = []
-    for _ in range(2):
-        before = await scripts_run(redis)
-        # Ten seconds of a thousand requests.
-        for _ in range(10_000):
-            now += 0.001
-            await often.count_transaction(1)
-        scripts.append(await scripts_run(redis) - before)
+    before = await scripts_run(redis)
+    for _ in range(12):
+        now += 4
+        await seldom.count_transaction(1)
 
-    assert scripts[1] <= 12
+    assert await scripts_run(redis) - before == 1
+
+
+async def test_near_the_limit_each_refusal_costs_one_count(
+    redis: GuardedRedis, redis_url: str
+) -> None:
+    often = limiter(redis, redis_url, "600/minute", uuid4().hex)
+    assert await allowed(often, 650) == 600
+    before = await scripts_run(redis)
+
+    assert await allowed(often, 10) == 0
+
+    # To count, and to say for how long.
+    assert await scripts_run(redis) - before == 20
 
 
 @pytest.mark.parametrize("at_once", [5, 20, 100])
@@ -94,16 +103,14 @@ async def test_whoever_asks_many_times_at_once_is_allowed_as_much(
 
     counts = await asyncio.gather(*[allowed(often, 700 // at_once + 1) for _ in range(at_once)])
 
-    assert 600 * (1 - counting.LARGEST_SHARE) <= sum(counts) <= 600
+    assert 600 * (1 - counting.SHARE) <= sum(counts) <= 600
 
 
-async def test_whoever_asks_seldom_is_counted_exactly(
-    redis: GuardedRedis, redis_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(counting, "SHARE_SECONDS", 0)
-    seldom = limiter(redis, redis_url, "100/minute", uuid4().hex)
+async def test_a_small_limit_is_counted_exactly(redis: GuardedRedis, redis_url: str) -> None:
+    installation = uuid4().hex
+    one, other = [limiter(redis, redis_url, "99/minute", installation) for _ in range(2)]
 
-    assert await allowed(seldom, 101) == 100
+    assert await allowed(one, 50) + await allowed(other, 60) == 99
 
 
 async def test_a_share_is_not_kept_beyond_its_window(redis: GuardedRedis, redis_url: str) -> None:
