@@ -1,13 +1,15 @@
 """What the ledger looks at before it decides: wallets, which this locks, and keys. Writes nothing.
 
-One statement does it all: everybody in the next batch waits for each round trip to the database.
+One statement does it all: everybody in the next batch waits for each round trip to the database. It
+looks for what is named in the ways that the batch names it, and in no other.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from operator import attrgetter
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -50,6 +52,17 @@ _ID: Final = 3
 _HOLDER: Final = 4
 _TIME: Final = 5
 
+# For each way of naming accounts, the parameter for all that are named so, and what names one.
+_WAYS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
+    Primary: ("user_ids", attrgetter("user_id")),
+    WalletId: ("wallet_ids", attrgetter("wallet_id")),
+    AccountNumber: ("numbers", attrgetter("number")),
+    AllOf: ("owner_ids", attrgetter("user_id")),
+    CreditsOf: ("external_user_ids", attrgetter("external_user_id")),
+    Treasury: ("treasuries", attrgetter("asset.code")),
+    InTransit: ("transit_currencies", attrgetter("currency")),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -73,9 +86,10 @@ async def at_batch(connection: LeanConnection, attempts: Sequence[Attempt]) -> S
     A rival that held a wallet may have used the same key since this began to look. Then the key is
     not seen, and writing it again breaks its unique constraint: the batch starts over, and sees it.
     """
+    named = _names(attempts)
     rows = await connection.select(
-        _batch_statement(connection.dialect_name),
-        _names(attempts)
+        _batch_statement(connection.dialect_name, frozenset(named)),
+        named
         | {
             "principal_ids": [attempt.principal_id for attempt in attempts],
             "keys": [attempt.key for attempt in attempts],
@@ -132,20 +146,13 @@ async def count_pending_payments(
 
 
 def _names(attempts: Sequence[Attempt]) -> dict[str, list[Any]]:
-    """Return all that the attempts name, by kind."""
-    named: defaultdict[type, list[Any]] = defaultdict(list)
+    """Return all that the attempts name, by the way in which they do."""
+    named: defaultdict[str, set[Any]] = defaultdict(set)
     for attempt in attempts:
         for reference in attempt.command.references:
-            named[type(reference)].append(reference)
-    return {
-        "user_ids": list({item.user_id for item in named[Primary]}),
-        "wallet_ids": list({item.wallet_id for item in named[WalletId]}),
-        "numbers": list({item.number for item in named[AccountNumber]}),
-        "owner_ids": list({item.user_id for item in named[AllOf]}),
-        "external_user_ids": list({item.external_user_id for item in named[CreditsOf]}),
-        "treasuries": list({item.asset.code for item in named[Treasury]}),
-        "transit_currencies": list({item.currency for item in named[InTransit]}),
-    }
+            way, name_of = _WAYS[type(reference)]
+            named[way].add(name_of(reference))
+    return {way: list(names) for way, names in named.items()}
 
 
 def _account(
@@ -169,19 +176,20 @@ def _account(
 
 
 @cache
-def _batch_statement(dialect_name: str) -> Executable:
+def _batch_statement(dialect_name: str, ways: frozenset[str]) -> Executable:
     """Return all looks as one; their columns mean the same where they have the same name."""
-    wallets, assets, holders = Tables.wallets.c, Tables.assets.c, Tables.credit_holders.c
+    wallets, assets = Tables.wallets.c, Tables.assets.c
+    named = [wallets_of for way, wallets_of in _wallets_named(dialect_name).items() if way in ways]
     locked = (
         select(Tables.wallets)
-        .where(wallets.closed_at.is_(None), wallets.id.in_(union(*_wallets_named(dialect_name))))
+        .where(wallets.closed_at.is_(None), wallets.id.in_(union(*named)))
         .order_by(wallets.id)
         .with_for_update()
         .cte("locked")
     )
     ids = new_ids(dialect_name, Tables.transactions, after=locked).subquery()
     nothing = no_value()
-    return union_all(
+    looks: list[Select[Any]] = [
         select(
             literal(_WALLET).label("kind"),
             locked.c.id,
@@ -200,41 +208,48 @@ def _batch_statement(dialect_name: str) -> Executable:
         ).join_from(locked, Tables.assets, assets.code == locked.c.currency),
         _known_keys(dialect_name),
         select(literal(_ID), ids.c.id, *[nothing] * 12),
-        select(
-            literal(_HOLDER), holders.id, nothing, holders.external_user_id, *[nothing] * 10
-        ).where(text_among(dialect_name, holders.external_user_id, "external_user_ids")),
         select(literal(_TIME), nothing, nothing, _newest(dialect_name, locked), *[nothing] * 10),
-    )
+    ]
+    if "external_user_ids" in ways:
+        looks.append(_holders(dialect_name))
+    return union_all(*looks)
 
 
-def _wallets_named(dialect_name: str) -> list[Select[Any]]:
-    """Select the ids of the wallets that are named, a way of naming each.
+def _holders(dialect_name: str) -> Select[Any]:
+    holders, nothing = Tables.credit_holders.c, no_value()
+    return select(
+        literal(_HOLDER), holders.id, nothing, holders.external_user_id, *[nothing] * 10
+    ).where(text_among(dialect_name, holders.external_user_id, "external_user_ids"))
+
+
+def _wallets_named(dialect_name: str) -> dict[str, Select[Any]]:
+    """Select the ids of the wallets that are named, by the way of naming them.
 
     Ids first: asked for in several ways at once, PostgreSQL would look through all wallets.
     """
     wallets, holders = Tables.wallets.alias().c, Tables.credit_holders.c
     is_open = wallets.closed_at.is_(None)
-    return [
-        select(wallets.id).where(
+    by_role = {
+        way: select(wallets.id).where(
+            is_open, wallets.system_role == role, text_among(dialect_name, wallets.currency, way)
+        )
+        for way, role in (("treasuries", "treasury"), ("transit_currencies", "in_transit"))
+    }
+    return by_role | {
+        "user_ids": select(wallets.id).where(
             is_open, wallets.is_primary, id_among(dialect_name, wallets.user_id, "user_ids")
         ),
-        select(ids_from(dialect_name, "wallet_ids").c.value),
-        select(wallets.id).where(
+        "wallet_ids": select(ids_from(dialect_name, "wallet_ids").c.value),
+        "numbers": select(wallets.id).where(
             is_open, text_among(dialect_name, wallets.wallet_number, "numbers")
         ),
-        select(wallets.id).where(is_open, id_among(dialect_name, wallets.user_id, "owner_ids")),
-        select(wallets.id)
+        "owner_ids": select(wallets.id).where(
+            is_open, id_among(dialect_name, wallets.user_id, "owner_ids")
+        ),
+        "external_user_ids": select(wallets.id)
         .join_from(wallets.id.table, Tables.credit_holders, holders.id == wallets.holder_id)
         .where(is_open, text_among(dialect_name, holders.external_user_id, "external_user_ids")),
-        *(
-            select(wallets.id).where(
-                is_open,
-                wallets.system_role == role,
-                text_among(dialect_name, wallets.currency, codes),
-            )
-            for role, codes in (("treasury", "treasuries"), ("in_transit", "transit_currencies"))
-        ),
-    ]
+    }
 
 
 def _newest(dialect_name: str, locked: CTE) -> Any:

@@ -68,13 +68,13 @@ class _List(TypeDecorator[Sequence[Any]]):
 
     def __init__(self, item_type: type[BigInteger] | type[String]):
         super().__init__()
-        self.item_type = item_type
+        self.item_type = item_type()
 
     def process_bind_param(self, value: Sequence[Any] | None, dialect: Dialect) -> str | None:
         if value is None:
             return None
         if dialect.name == "postgresql":
-            return array_text(self.item_type(), value)
+            return array_text(self.item_type, value)
         return json.dumps(value)
 
 
