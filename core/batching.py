@@ -18,12 +18,15 @@ Result = TypeVar("Result")
 
 
 class Waiting(NamedTuple, Generic[Item, Result]):
-    """An item that waits; nobody waits for the result of one without a future."""
+    """An item that waits; nobody waits for the result of one without a future.
+
+    `give_up_at` is in the event loop's time; it grows from one item to the next.
+    """
 
     item: Item
     mark: Any
     future: asyncio.Future[Result] | None = None
-    deadline: asyncio.TimerHandle | None = None
+    give_up_at: float = 0
 
 
 class Batcher(Generic[Item, Result]):
@@ -48,6 +51,9 @@ class Batcher(Generic[Item, Result]):
         self._deadline_seconds = deadline_seconds
         self._observer = observer
         self._waiting: deque[Waiting[Item, Result]] = deque()
+        self._running: Sequence[Waiting[Item, Result]] = ()
+        # One for all who wait: a timer for each would cost more than deciding on a posting does.
+        self._timer: asyncio.TimerHandle | None = None
         self._worker: asyncio.Task[None] | None = None
         self._stopping = False
 
@@ -66,11 +72,12 @@ class Batcher(Generic[Item, Result]):
         self._check_open()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
-        deadline = None
+        give_up_at = 0.0
         if self._deadline_seconds is not None:
-            # One timer an item: a time-out around the wait would cost more than a posting does.
-            deadline = loop.call_later(self._deadline_seconds, _give_up, future)
-        self._take(Waiting(item, self._observer.submitted(), future, deadline))
+            give_up_at = loop.time() + self._deadline_seconds
+            if self._timer is None:
+                self._timer = loop.call_at(give_up_at, self._give_up)
+        self._take(Waiting(item, self._observer.submitted(), future, give_up_at))
         return await future
 
     def leave(self, item: Item) -> None:
@@ -105,14 +112,14 @@ class Batcher(Generic[Item, Result]):
 
     async def _run_batch(self, batch: list[Waiting[Item, Result]]) -> None:
         results: Sequence[Result | BaseException]
+        self._running = batch
         try:
             with self._observer.batch([waiting.mark for waiting in batch]):
                 results = await self._run([waiting.item for waiting in batch])
         except Exception as error:  # noqa: BLE001 - everyone who waits must hear of it
             results = [error] * len(batch)
+        self._running = ()
         for waiting, result in zip(batch, results, strict=True):
-            if waiting.deadline is not None:
-                waiting.deadline.cancel()
             if waiting.future is None or waiting.future.done():
                 continue
             if isinstance(result, BaseException):
@@ -120,7 +127,14 @@ class Batcher(Generic[Item, Result]):
             else:
                 waiting.future.set_result(result)
 
-
-def _give_up(future: asyncio.Future[Any]) -> None:
-    if not future.done():
-        future.set_exception(Unavailable())
+    def _give_up(self) -> None:
+        """Tell those who waited too long, and come back for the next one."""
+        self._timer = None
+        loop = asyncio.get_running_loop()
+        for waiting in (*self._running, *self._waiting):
+            if waiting.future is None or waiting.future.done():
+                continue
+            if waiting.give_up_at > loop.time():
+                self._timer = loop.call_at(waiting.give_up_at, self._give_up)
+                return
+            waiting.future.set_exception(Unavailable())

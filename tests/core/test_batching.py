@@ -88,3 +88,28 @@ async def test_whoever_gives_up_does_not_stop_the_others() -> None:
 
     assert await patient == 4
     assert recorder.batches == [[1, 2]], "what was taken is finished"
+
+
+async def test_each_waits_until_its_own_deadline() -> None:
+    recorder = Recorder()
+    batcher = Batcher(recorder.run, batch_limit=1, queue_limit=10, deadline_seconds=0.2)
+    begun = asyncio.get_running_loop().time()
+    ends: dict[int, float] = {}
+
+    async def wait(number: int) -> None:
+        with pytest.raises(Unavailable):
+            await batcher.submit(number)
+        ends[number] = asyncio.get_running_loop().time() - begun
+
+    waiting = [asyncio.create_task(wait(1)), asyncio.create_task(wait(2))]
+    await asyncio.sleep(0.1)
+    waiting.append(asyncio.create_task(wait(3)))
+    await asyncio.gather(*waiting)
+
+    # One was being run and one waited for it.
+    assert 0.19 <= ends[1] < 0.29
+    assert 0.19 <= ends[2] < 0.29
+    assert ends[3] >= 0.29
+    recorder.may_go_on.set()
+    assert await batcher.submit(4) == 8
+    assert recorder.batches == [[1], [2], [3], [4]], "what was taken is finished"
