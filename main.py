@@ -39,7 +39,7 @@ from middleware.trace_context import TraceContextMiddleware
 from operations.draining import draining_on_sigterm
 from operations.logs import configure_logs
 from routers import landing
-from routers.shortcut import ShortcutMiddleware
+from routers.shortcut import InnerFastAPI, ShortcutMiddleware
 from routers.table import add_error_handlers, add_routes
 
 log = structlog.get_logger(__name__)
@@ -52,7 +52,7 @@ def create_app(settings: Settings) -> FastAPI:
     configure_logs(level=settings.effective_log_level, as_json=settings.in_production)
     metrics = Metrics(VERSION)
     traces = make_traces(settings.otel_exporter_otlp_endpoint, VERSION)
-    app = FastAPI(
+    app = InnerFastAPI(
         title=settings.app_name,
         version=VERSION,
         lifespan=partial(serve, settings, metrics, traces),

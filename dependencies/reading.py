@@ -56,7 +56,7 @@ _DECODER: Final = json.JSONDecoder(
 
 async def read_json(request: Request, adapter: TypeAdapter[Value]) -> Value:
     """Return the JSON body as what `adapter` validates."""
-    _check_media_type(request, "application/json")
+    _check_media_type(request, b"application/json")
     raw = await read_body(request)
     try:
         document = _DECODER.decode(raw.decode("utf-8"))
@@ -70,7 +70,7 @@ async def read_json(request: Request, adapter: TypeAdapter[Value]) -> Value:
 
 async def read_form(request: Request, adapter: TypeAdapter[Value]) -> Value:
     """Return the form body as what `adapter` validates."""
-    _check_media_type(request, "application/x-www-form-urlencoded")
+    _check_media_type(request, b"application/x-www-form-urlencoded")
     try:
         pairs = parse_qsl(
             (await read_body(request)).decode("ascii"),
@@ -136,27 +136,22 @@ async def read_body(request: Request) -> bytes:
             return b"".join(chunks)
 
 
-def _check_media_type(request: Request, expected: str) -> None:
+def _check_media_type(request: Request, expected: bytes) -> None:
     """Accept `expected`, in UTF-8, not compressed."""
-    content_type, encoding = (
-        _one_header(request, b"content-type"),
-        _header_values(request, b"content-encoding"),
-    )
-    essence, _, parameters = content_type.partition(";")
-    if essence.strip().lower() != expected or (encoding and encoding != ["identity"]):
+    types, encodings = [], []
+    for name, value in request.scope["headers"]:
+        if name == b"content-type":
+            types.append(value)
+        elif name == b"content-encoding":
+            encodings.append(value)
+    if types == [expected] and not encodings:
+        return
+    essence, _, parameters = (types[0] if len(types) == 1 else b"").partition(b";")
+    if essence.strip().lower() != expected or (encodings and encodings != [b"identity"]):
         raise UnsupportedMediaType
-    charset = parameters.strip().lower().replace('"', "")
-    if charset not in {"", "charset=utf-8", "charset=utf8"}:
+    charset = parameters.strip().lower().replace(b'"', b"")
+    if charset not in {b"", b"charset=utf-8", b"charset=utf8"}:
         raise UnsupportedMediaType
-
-
-def _header_values(request: Request, name: bytes) -> list[str]:
-    return [value.decode("latin-1") for key, value in request.scope["headers"] if key == name]
-
-
-def _one_header(request: Request, name: bytes) -> str:
-    values = _header_values(request, name)
-    return values[0] if len(values) == 1 else ""
 
 
 def _check_storable(value: Any) -> None:

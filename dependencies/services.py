@@ -75,7 +75,7 @@ class Services:
 
 def services_of(request: Request) -> Services:
     """Return the services of the process that serves `request`."""
-    services: Services = request.app.state.services
+    services: Services = request.scope["app"].state.services
     return services
 
 

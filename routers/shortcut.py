@@ -2,13 +2,25 @@
 
 The router tries its routes one after another, inside of layers that our routes do not need: they
 turn whatever is raised into an answer themselves, and have nothing to close. Whatever is not in the
-table goes the ordinary way.
+table goes the ordinary way, through FastAPI's layers to its router.
 """
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from routers.route import WalletRoute
+
+
+class InnerFastAPI(FastAPI):
+    """FastAPI with its own layers behind those that were added, which is where our routes end."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Put together what every request passes."""
+        added, self.user_middleware = self.user_middleware, []
+        app = super().build_middleware_stack()
+        for middleware in reversed(added):
+            app = middleware.cls(app, *middleware.args, **middleware.kwargs)
+        return app
 
 
 class ShortcutMiddleware:
