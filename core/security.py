@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from jose import JWTError, jwt
 from passlib.context import CryptContext
+from passlib.hash import bcrypt_sha256
 
 from core.errors import Unauthenticated, Unavailable
 
@@ -52,8 +53,7 @@ class PasswordHasher:
             bcrypt_sha256__rounds=rounds,
             bcrypt__rounds=rounds,
         )
-        # Verified instead of a hash that does not exist, so that both take the same time.
-        self._nobodys_hash = self._context.hash(secrets.token_hex())
+        self._nobodys_hash = _nobodys_hash(rounds)
         self._slots = asyncio.Semaphore(HASHES_AT_ONCE)
         self._waiting = 0
 
@@ -80,6 +80,17 @@ class PasswordHasher:
                 return await asyncio.to_thread(work, *arguments)
         finally:
             self._waiting -= 1
+
+
+def _nobodys_hash(rounds: int) -> str:
+    """Return what is verified instead of a hash that does not exist, so that both take as long.
+
+    No password has it: it was never made from one, which would keep each start waiting as long as
+    a sign-in.
+    """
+    handler: Any = bcrypt_sha256
+    salt, checksum = "." * handler.max_salt_size, "." * handler.checksum_size
+    return str(handler(rounds=rounds, salt=salt, checksum=checksum, use_defaults=True).to_string())
 
 
 class InvalidToken(Exception):

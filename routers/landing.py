@@ -1,9 +1,10 @@
 """The page at `/`: for browsers what this service is, for programs where its documentation is.
 
-The page is made once, when the application starts; its examples come from the OpenAPI document.
+The page is made once, after the application started; its examples come from the OpenAPI document.
 """
 
 import re
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -49,12 +50,12 @@ class Welcome(BaseModel):
     openapi: str = "/openapi.json"
 
 
-def wanted_page(request: Request) -> bytes | None:
-    """Return the page if Accept names text/html and likes it no less than JSON, else None."""
+def wanted_page(request: Request) -> Awaitable[bytes] | None:
+    """Return what will be the page if Accept likes text/html no less than JSON, else None."""
     liked = _qualities(",".join(request.headers.getlist("accept")))
     if not liked.get("text/html") or liked["text/html"] < liked.get("application/json", 0):
         return None
-    page: bytes = request.app.state.landing_page
+    page: Awaitable[bytes] = request.app.state.landing_page
     return page
 
 
@@ -64,11 +65,11 @@ def wanted_page(request: Request) -> bytes | None:
     responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
 )
 async def read_welcome(
-    services: ServicesDep, page: Annotated[bytes | None, Depends(wanted_page)]
+    services: ServicesDep, page: Annotated[Awaitable[bytes] | None, Depends(wanted_page)]
 ) -> Response:
     """Tell that this is a wallet service, and where its documentation is; a page for browsers."""
     if page is not None:
-        return HTMLResponse(page, headers=PAGE_HEADERS | _NEGOTIATED)
+        return HTMLResponse(await page, headers=PAGE_HEADERS | _NEGOTIATED)
     welcome = Welcome(name=services.settings.app_name)
     return JSONResponse(welcome.model_dump(), headers=_NEGOTIATED)
 
