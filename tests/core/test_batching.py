@@ -104,7 +104,8 @@ async def test_each_waits_until_its_own_deadline() -> None:
     waiting = [asyncio.create_task(wait(1)), asyncio.create_task(wait(2))]
     await asyncio.sleep(0.1)
     waiting.append(asyncio.create_task(wait(3)))
-    await asyncio.gather(*waiting)
+    async with asyncio.timeout(5):
+        await asyncio.gather(*waiting)
 
     # One was being run and one waited for it.
     assert 0.19 <= ends[1] < 0.29

@@ -11,9 +11,34 @@ _WAYS_IN = "tests/routers/test_ways_in.py"
 _ACCESS = "tests/routers/test_access.py"
 _CREDITS = "tests/routers/test_credits.py"
 _BODIES = "tests/routers/test_bad_input.py::test_bodies"
+_LIMITS = "tests/dependencies/test_limits.py"
 _DIRECT = "tests/routers/test_wallets.py::test_production_makes_no_money_unless_told_to"
 
 BUGS: Final = (
+    Bug(
+        name="a_share_is_never_used_up",
+        file="dependencies/limits.py",
+        old="            share.left -= 1\n",
+        new="",
+        breaks="Whoever was counted once may move money without limit until the window has passed.",
+        tests=(f"{_LIMITS}::test_two_processes_together_allow_what_the_limit_says",),
+    ),
+    Bug(
+        name="a_refused_share_is_asked_for_again",
+        file="dependencies/limits.py",
+        old="if taken else Share(0, 1, ends_at))",
+        new="if taken else Share(0, size, ends_at))",
+        breaks="Whoever is over the limit costs Redis three counts for each refusal.",
+        tests=(f"{_LIMITS}::test_near_the_limit_each_refusal_costs_one_count",),
+    ),
+    Bug(
+        name="unknown_people_are_refused_sooner",
+        file="core/security.py",
+        old="handler(rounds=rounds, salt",
+        new="handler(rounds=4, salt",
+        breaks="The time of a refusal tells who has an account.",
+        tests=(f"{_PEOPLE}::test_unknown_email_and_wrong_password_take_equally_long",),
+    ),
     Bug(
         name="signing_out_is_not_effective",
         file="dependencies/caller.py",

@@ -14,6 +14,14 @@ _UNKNOWN = f"{_POSTER}::test_an_unknown_outcome_of_commit_is_resolved_by_the_key
 
 BUGS: Final = (
     Bug(
+        name="only_the_first_deadline_is_watched",
+        file="core/batching.py",
+        old="                self._timer = loop.call_at(waiting.give_up_at, self._give_up)\n",
+        new="",
+        breaks="Whoever comes while another waits may wait without end when the database hangs.",
+        tests=("tests/core/test_batching.py::test_each_waits_until_its_own_deadline",),
+    ),
+    Bug(
         name="wallets_not_locked",
         file="core/look.py",
         old="        .order_by(wallets.id)\n        .with_for_update()\n",
