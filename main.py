@@ -6,7 +6,6 @@ import gc
 # tenth of the start.
 gc.disable()
 
-import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -44,7 +43,6 @@ from middleware.request_context import PROBES, RequestContextMiddleware
 from middleware.trace_context import TraceContextMiddleware
 from operations.draining import draining_on_sigterm
 from operations.logs import configure_logs
-from routers import landing
 from routers.shortcut import InnerFastAPI, ShortcutMiddleware
 from routers.table import add_error_handlers, add_routes
 
@@ -85,10 +83,6 @@ async def serve(
     database = Database(settings.database_options)
     try:
         await check_schema(database)
-        # Beside the first requests: what moves money need not wait for what describes it.
-        app.state.landing_page = page = asyncio.create_task(
-            asyncio.to_thread(landing.make_page, app)
-        )
         traces.follow(database)
         installation_id = await read_installation_id(database)
         services = make_services(settings, database, installation_id, metrics, traces)
@@ -98,7 +92,6 @@ async def serve(
             with draining_on_sigterm(services.draining, seconds=settings.drain_seconds):
                 yield
         finally:
-            page.cancel()
             await close_services(services)
     finally:
         await database.close()

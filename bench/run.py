@@ -81,7 +81,7 @@ def announce(bench: Bench, scenarios: int, rounds: int, console: Console) -> Non
         f"about {plural(math.ceil(minutes), 'minute')}. Ctrl-C stops it.",
         f"Load comes from {bench.load.name}.",
         "Every API process runs with LOG_LEVEL=WARNING and without an access log; the limit of "
-        "requests is on, and set so high that nobody reaches it.",
+        "requests is on, and nobody reaches it.",
         sep="\n",
         soft_wrap=True,
     )

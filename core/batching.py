@@ -8,10 +8,13 @@ import asyncio
 import contextvars
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from core.errors import Unavailable
 from core.observation import UNOBSERVED, BatchObserver
+
+# Whoever waits in vain may wait for so much longer than the deadline.
+GIVING_UP_SECONDS: Final = 0.01
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -20,7 +23,7 @@ Result = TypeVar("Result")
 class Waiting(NamedTuple, Generic[Item, Result]):
     """An item that waits; nobody waits for the result of one without a future.
 
-    `give_up_at` is in the event loop's time; it grows from one item to the next.
+    `give_up_at` is in the event loop's time; among those with a future it never falls.
     """
 
     item: Item
@@ -118,7 +121,6 @@ class Batcher(Generic[Item, Result]):
                 results = await self._run([waiting.item for waiting in batch])
         except Exception as error:  # noqa: BLE001 - everyone who waits must hear of it
             results = [error] * len(batch)
-        self._running = ()
         for waiting, result in zip(batch, results, strict=True):
             if waiting.future is None or waiting.future.done():
                 continue
@@ -126,6 +128,8 @@ class Batcher(Generic[Item, Result]):
                 waiting.future.set_exception(result)
             else:
                 waiting.future.set_result(result)
+        # Only now: should anything above fail, those left have their deadline still.
+        self._running = ()
 
     def _give_up(self) -> None:
         """Tell those who waited too long, and come back for the next one."""
@@ -135,6 +139,8 @@ class Batcher(Generic[Item, Result]):
             if waiting.future is None or waiting.future.done():
                 continue
             if waiting.give_up_at > loop.time():
-                self._timer = loop.call_at(waiting.give_up_at, self._give_up)
+                # Not for each by itself when many came one after another.
+                again_at = max(waiting.give_up_at, loop.time() + GIVING_UP_SECONDS)
+                self._timer = loop.call_at(again_at, self._give_up)
                 return
             waiting.future.set_exception(Unavailable())

@@ -17,5 +17,8 @@ class RateLimits:
 
 
 def parse_limits(notation: str) -> tuple[RateLimitItem, ...]:
-    """Read `10/minute` or `5/second;100/hour`. Raises ValueError."""
-    return tuple(parse_many(notation))
+    """Read `10/minute` or `5/second;100/hour`. Raises ValueError.
+
+    Shortest window first: what it refuses is not counted against the longer ones.
+    """
+    return tuple(sorted(parse_many(notation), key=RateLimitItem.get_expiry))

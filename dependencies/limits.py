@@ -7,6 +7,7 @@ Requests are counted several at a time, in advance: the process takes a share of
 Redis and hands it out itself. Near the limit they are counted one by one.
 """
 
+import asyncio
 import hashlib
 import math
 import time
@@ -23,10 +24,14 @@ from core.errors import RateLimited
 from core.limiter import RateLimits
 from integrations.redis import GuardedRedis, RedisUnavailable
 
-# A share is this part of the limit: so much may be lost for a while in each process, and nobody is
-# refused for more than that before the limit.
+# A share is this part of what the limit allows while the share lasts: so much may be lost in each
+# process, and nobody is refused for more than that before the limit.
 SHARE: Final = 1 / 50
+SHARE_SECONDS_LIMIT: Final = 60
 SHARES_LIMIT: Final = 10_000
+# Each takes a connection to Redis. Waiting for one's turn is not waiting for Redis, which would be
+# taken to be away.
+COUNTS_AT_ONCE: Final = 16
 
 # Which limit, and whose.
 Name = tuple[str, str]
@@ -56,6 +61,7 @@ class RateLimiter:
         self._redis = redis
         self._shares: dict[Name, Share] = {}
         self._taking: set[Name] = set()
+        self._turns = asyncio.Semaphore(COUNTS_AT_ONCE)
         self._local = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._shared = SlidingWindowCounterRateLimiter(
             RedisStorage(
@@ -94,7 +100,6 @@ class RateLimiter:
     async def _count(self, items: Sequence[RateLimitItem], action: str, whose: str) -> None:
         name = (action, whose)
         share = self._shares.get(name)
-        # What a share counted is forgotten when the shortest window has passed.
         if share is not None and time.monotonic() >= share.ends_at:
             share = None
         if share is not None and share.left > 0:
@@ -115,7 +120,7 @@ class RateLimiter:
             taken = await self._hit(items, name, size) is None
         finally:
             self._taking.discard(name)
-        ends_at = time.monotonic() + min(item.get_expiry() for item in items)
+        ends_at = time.monotonic() + _share_seconds(items)
         # Whoever is near the limit is counted one by one from now on.
         self._keep(name, Share(size - 1, size, ends_at) if taken else Share(0, 1, ends_at))
         return taken
@@ -125,7 +130,8 @@ class RateLimiter:
         action, whose = name
         identifiers = (action, hashlib.sha256(whose.encode()).hexdigest())
         try:
-            return await self._redis.guard(lambda: _hit(self._shared, items, identifiers, cost))
+            async with self._turns:
+                return await self._redis.guard(lambda: _hit(self._shared, items, identifiers, cost))
         except RedisUnavailable:
             return await _hit(self._local, items, identifiers, cost)
 
@@ -138,7 +144,14 @@ class RateLimiter:
 
 def _share_of(items: Sequence[RateLimitItem]) -> int:
     """Return how many requests to count at once; small limits are counted exactly."""
-    return max(1, int(min(item.amount for item in items) * SHARE))
+    seconds = _share_seconds(items)
+    allowed = min(item.amount * seconds / item.get_expiry() for item in items)
+    return max(1, int(allowed * SHARE))
+
+
+def _share_seconds(items: Sequence[RateLimitItem]) -> int:
+    """Return how long a share lasts: not beyond the shortest window, which forgets it then."""
+    return min(SHARE_SECONDS_LIMIT, *(item.get_expiry() for item in items))
 
 
 async def _hit(

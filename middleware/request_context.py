@@ -13,6 +13,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import InternalError
+from schemas.problem import problem_response
 
 log = structlog.get_logger("wallet.requests")
 
@@ -57,9 +58,11 @@ class RequestContextMiddleware:
         try:
             await self._app(scope, receive, send_with_id)
         except Exception:
-            # Outside of this layer it becomes an answer.
-            status = status or InternalError.status
-            raise
+            # Within the layers it became an answer already, and is raised for the server's log.
+            if status:
+                raise
+            log.exception("unexpected_error")
+            await problem_response(InternalError(), request_id)(scope, receive, send_with_id)
         finally:
             seconds = time.perf_counter() - started
             self._observe(scope, status, seconds)

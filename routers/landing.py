@@ -1,10 +1,10 @@
 """The page at `/`: for browsers what this service is, for programs where its documentation is.
 
-The page is made once, after the application started; its examples come from the OpenAPI document.
+The page is made when it is first asked for; its examples come from the OpenAPI document.
 """
 
+import asyncio
 import re
-from collections.abc import Awaitable
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -50,13 +50,16 @@ class Welcome(BaseModel):
     openapi: str = "/openapi.json"
 
 
-def wanted_page(request: Request) -> Awaitable[bytes] | None:
-    """Return what will be the page if Accept likes text/html no less than JSON, else None."""
+def wants_page(request: Request) -> bool:
+    """Return whether Accept names text/html and likes it no less than JSON."""
     liked = _qualities(",".join(request.headers.getlist("accept")))
-    if not liked.get("text/html") or liked["text/html"] < liked.get("application/json", 0):
-        return None
-    page: Awaitable[bytes] = request.app.state.landing_page
-    return page
+    return bool(liked.get("text/html")) and liked["text/html"] >= liked.get("application/json", 0)
+
+
+def app_of(request: Request) -> FastAPI:
+    """Return the application that serves `request`."""
+    app: FastAPI = request.app
+    return app
 
 
 @router.get(
@@ -65,13 +68,23 @@ def wanted_page(request: Request) -> Awaitable[bytes] | None:
     responses={200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
 )
 async def read_welcome(
-    services: ServicesDep, page: Annotated[Awaitable[bytes] | None, Depends(wanted_page)]
+    services: ServicesDep,
+    app: Annotated[FastAPI, Depends(app_of)],
+    page_is_wanted: Annotated[bool, Depends(wants_page)],
 ) -> Response:
     """Tell that this is a wallet service, and where its documentation is; a page for browsers."""
-    if page is not None:
-        return HTMLResponse(await page, headers=PAGE_HEADERS | _NEGOTIATED)
+    if page_is_wanted:
+        return HTMLResponse(await _page(app), headers=PAGE_HEADERS | _NEGOTIATED)
     welcome = Welcome(name=services.settings.app_name)
     return JSONResponse(welcome.model_dump(), headers=_NEGOTIATED)
+
+
+async def _page(app: FastAPI) -> bytes:
+    """Return the page, made beside the other requests if nobody asked for it before."""
+    if not hasattr(app.state, "landing_page"):
+        app.state.landing_page = await asyncio.to_thread(make_page, app)
+    page: bytes = app.state.landing_page
+    return page
 
 
 def make_page(app: FastAPI) -> bytes:

@@ -18,6 +18,7 @@ class InnerFastAPI(FastAPI):
         """Put together what every request passes."""
         added, self.user_middleware = self.user_middleware, []
         app = super().build_middleware_stack()
+        self.user_middleware = added
         for middleware in reversed(added):
             app = middleware.cls(app, *middleware.args, **middleware.kwargs)
         return app

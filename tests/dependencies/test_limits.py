@@ -82,6 +82,73 @@ async def test_whoever_asks_seldom_is_counted_by_shares_too(
     assert await scripts_run(redis) - before == 1
 
 
+@pytest.mark.parametrize(
+    ("limit", "seconds_apart"),
+    [
+        ("100/second;100/hour", 1.5),
+        ("600/minute;5000/day", 61),
+        ("60000/minute;10000000/day", 61),
+    ],
+)
+async def test_a_short_window_takes_no_more_than_its_part_of_a_long_one(
+    redis: GuardedRedis,
+    redis_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: str,
+    seconds_apart: float,
+) -> None:
+    counted = limiter(redis, redis_url, limit, uuid4().hex)
+    longest = max(parse_limits(limit), key=lambda item: item.get_expiry())
+    taken: list[int] = []
+    now = 0.0
+
+    async def hit(_items: object, _name: object, cost: int) -> None:
+        taken.append(cost)
+
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    monkeypatch.setattr(counted, "_hit", hit)
+    asked = 0
+    while now < longest.get_expiry():
+        await counted.count_transaction(1)
+        asked += 1
+        now += seconds_apart
+
+    assert 0 <= sum(taken) - asked <= longest.amount * counting.SHARE
+
+
+async def test_a_long_window_loses_little_at_each_start(
+    redis: GuardedRedis, redis_url: str
+) -> None:
+    installation = uuid4().hex
+    for _ in range(100):
+        started_anew = limiter(redis, redis_url, "5000/day", installation)
+        await started_anew.count_transaction(1)
+
+    assert await allowed(limiter(redis, redis_url, "5000/day", installation), 4950) >= 4890
+
+
+async def test_what_a_second_refuses_is_not_counted_against_the_day(
+    redis: GuardedRedis, redis_url: str
+) -> None:
+    installation = uuid4().hex
+    hurried = limiter(redis, redis_url, "400/day;10/second", installation)
+    in_a_second = await allowed(hurried, 300)
+    daily = limiter(redis, redis_url, "400/day", installation)
+
+    assert in_a_second < 100, "most of them were refused"
+    assert await allowed(daily, 401) == 400 - in_a_second
+
+
+async def test_a_crowd_is_counted_in_redis(redis: GuardedRedis, redis_url: str) -> None:
+    crowd = limiter(redis, redis_url, "600/minute", uuid4().hex)
+    before = await scripts_run(redis)
+
+    await asyncio.gather(*[crowd.count_transaction(number) for number in range(300)])
+
+    # A connection for each is more than the client has; then they were counted in process.
+    assert await scripts_run(redis) - before == 300
+
+
 async def test_near_the_limit_each_refusal_costs_one_count(
     redis: GuardedRedis, redis_url: str
 ) -> None:

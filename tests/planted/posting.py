@@ -16,7 +16,7 @@ BUGS: Final = (
     Bug(
         name="only_the_first_deadline_is_watched",
         file="core/batching.py",
-        old="                self._timer = loop.call_at(waiting.give_up_at, self._give_up)\n",
+        old="                self._timer = loop.call_at(again_at, self._give_up)\n",
         new="",
         breaks="Whoever comes while another waits may wait without end when the database hangs.",
         tests=("tests/core/test_batching.py::test_each_waits_until_its_own_deadline",),
