@@ -19,7 +19,7 @@ from db.session import Database
 from operations.courier import Courier, make_courier
 from operations.last_resort import LastResort
 from operations.logs import configure_logs
-from operations.relay import Relay
+from operations.relay import PaymentsRelay, Relay
 from operations.teller import Teller, make_teller
 
 RECEIPTS_QUEUE = "receipts"
@@ -89,7 +89,7 @@ broker.add_middleware(
 )
 if settings.paystack_secret_key.get_secret_value():
     broker.add_middleware(
-        Relay(
+        PaymentsRelay(
             settings.database_options,
             PAYMENTS_QUEUE,
             lambda lease: check_payments.message(lease.ids, lease.until.isoformat()),

@@ -3,7 +3,6 @@
 import asyncio
 import sys
 
-from rich.console import Console
 from rich.table import Table
 
 from config import Settings
@@ -11,6 +10,7 @@ from core.account_errors import AssetExists
 from core.assets import Asset, AssetCatalogue, add_credit
 from core.errors import Unavailable
 from operations.database import NOT_READY_EXIT_CODE, DatabaseNotReadyError, open_database
+from operations.tables import print_table
 
 CANNOT_BE_EXIT_CODE = 1
 
@@ -25,7 +25,7 @@ def show(settings: Settings) -> int:
     table = Table("Id", "Code", "Name", "Decimals")
     for asset in found:
         table.add_row(str(asset.id), asset.code, asset.name, str(asset.scale))
-    Console().print(table)
+    print_table(table)
     return 0
 
 

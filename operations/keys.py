@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Final, TypeVar
 
-from rich.console import Console
 from rich.table import Table
 
 from config import Settings
@@ -15,6 +14,7 @@ from core.api_keys import HOUSE_PERMISSIONS, LIFETIMES, KeyView, MadeKey, NewKey
 from core.errors import Unavailable
 from db.session import Database
 from operations.database import NOT_READY_EXIT_CODE, DatabaseNotReadyError, open_database
+from operations.tables import print_table
 
 Result = TypeVar("Result")
 
@@ -78,9 +78,10 @@ def show(settings: Settings) -> int:
                 _shown(key.last_used_at),
                 "revoked" if key.revoked_at else "expired" if key.expired else "valid",
             )
-        Console().print(
-            table if found else "There is no API key; `./wallet keys create` makes one."
-        )
+        if found:
+            print_table(table)
+        else:
+            print("There is no API key; `./wallet keys create` makes one.")
 
     return _run(settings, work, tell)
 

@@ -4,7 +4,6 @@ import asyncio
 import sys
 from datetime import UTC, datetime
 
-from rich.console import Console
 from rich.table import Table
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -13,6 +12,7 @@ from core.errors import Unavailable
 from core.outbox import DeadReceipt, list_dead, oldest_open, revive_dead
 from core.retrying import in_transaction
 from operations.database import NOT_READY_EXIT_CODE, DatabaseNotReadyError, open_database
+from operations.tables import print_table
 
 DEAD_EXIT_CODE = 1
 
@@ -72,4 +72,4 @@ def _print_table(dead: list[DeadReceipt]) -> None:
             f"{item.dead_at:%Y-%m-%d %H:%M:%S}",
             item.last_error,
         )
-    Console().print(table)
+    print_table(table)

@@ -118,3 +118,7 @@ class Relay(dramatiq.Middleware):
             # In one message: read, sent and marked one by one they cost several times as much.
             broker.enqueue(self._make_message(lease))
         return len(lease.ids)
+
+
+class PaymentsRelay(Relay):
+    """The same for payments: Dramatiq warns of two of one class, as if one were a mistake."""

@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Depends, FastAPI
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
 from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
@@ -37,6 +38,7 @@ PAGE_HEADERS: Final = {
 }
 # Caches keep the page and the JSON apart, and ask before they show either again.
 _NEGOTIATED: Final = {"Vary": "Accept", "Cache-Control": "no-cache"}
+_CODE: Final = re.compile(r"`([^`]+)`")
 _QUALITY: Final = re.compile(r"[01](\.[0-9]{0,3})?", re.ASCII)
 
 
@@ -96,6 +98,7 @@ def make_page(app: FastAPI) -> bytes:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    templates.filters["marked"] = _marked
     page = templates.get_template("landing.html").render(
         name=app.title,
         version=app.version,
@@ -104,6 +107,11 @@ def make_page(app: FastAPI) -> bytes:
         static=lambda name: f"{STATIC_PATH}/{static_files.address(name)}",
     )
     return page.encode()
+
+
+def _marked(text: str) -> Markup:
+    """Show what stands between backticks as code, as the documentation does."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped just here
 
 
 def _qualities(accept: str) -> dict[str, float]:

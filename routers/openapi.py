@@ -15,8 +15,12 @@ DESCRIPTION: Final = """\
 A wallet backend with a double-entry ledger: no request is applied twice, no cent is lost.
 
 **Try it:** `POST /signup`, then **Authorize** with that email and password, `POST /wallet`,
-`PATCH /transaction/deposit`. Every movement needs a new `X-Idempotency-Key`, a UUID for each new
-intention; sending the same one again gets the first answer again.
+`PATCH /transaction/deposit`. Whoever signed in with Google puts the `access_token` of its callback
+under *token*. Real money comes in by `POST /wallet/deposit`, and out by `POST /wallet/withdraw`.
+
+Send a new `X-Idempotency-Key` with every movement, a UUID for each new intention: the same one
+again gets the first answer again. Some calls require it; where it is left out, a request that is
+sent twice moves money twice.
 
 Amounts are in major units (`700.5`). Everything that is refused is an
 `application/problem+json` with a stable `code`.

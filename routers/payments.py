@@ -133,7 +133,7 @@ async def start_payout(
     body: PayoutIn,
     pending: UncachedKeyDep,
 ) -> Response:
-    """Pay out to a bank account. The money leaves at once; asked again, tells how it stands."""
+    """Pay out to a bank account. The money leaves at once; the same key tells how it stands."""
 
     async def prepare() -> StartPayment:
         currency = (await services.wallets.of_person(caller.principal_id)).balance.currency

@@ -111,8 +111,8 @@ class PaymentOut(BaseModel):
     provider_status: Annotated[
         str | None,
         Field(
-            description="Paystack's last word on a payout; `otp`: the operator must confirm it "
-            "with Paystack, who gives it up after 30 minutes."
+            description="Paystack's last word on a payout that is under way; `otp`: the operator "
+            "must confirm it with Paystack, who gives it up after 30 minutes."
         ),
     ]
     reversed: Annotated[bool, Field(description="It came back after it had arrived.")]
@@ -132,7 +132,7 @@ class PaymentOut(BaseModel):
             currency=money.currency,
             transaction_id=view.payment.transaction_id,
             failure_code=view.failure_code,
-            provider_status=view.provider_status,
+            provider_status=view.provider_status if state == "PROCESSING" else None,
             reversed=view.is_reversed,
             created_at=view.created_at,
             ended_at=view.ended_at,

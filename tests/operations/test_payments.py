@@ -43,9 +43,21 @@ async def test_what_needs_attention_is_listed(
     await database.close()
 
     assert await asyncio.to_thread(payments.show, settings) == 1
-    printed = capsys.readouterr().out.replace("\n", "")
+    printed = capsys.readouterr().out
     assert "No payment needs attention." in printed
-    assert reference[:12] in printed
+    # Whole, however narrow the terminal: it is to be pasted into the next command.
+    assert reference in printed
+    assert "amount_mismatch" in printed
+
+    assert await asyncio.to_thread(payments.clear, settings, reference[:12], "Seen to") == 1
+    assert "give it whole" in capsys.readouterr().err
+    without_key = settings_for(url, redis_url=redis_url)
+    for act in (
+        lambda: payments.credit(without_key, reference),
+        lambda: payments.end(without_key, reference, "arrived", "No payout"),
+    ):
+        assert await asyncio.to_thread(act) == 1
+        assert "set PAYSTACK_SECRET_KEY" in capsys.readouterr().err
 
     # Nobody is there to confirm it.
     assert await asyncio.to_thread(payments.credit, settings, reference) == 1

@@ -269,7 +269,8 @@ def test_every_operation_has_its_example(page: Markup) -> None:
     for name, (method, path, operation) in operations.items():
         assert shown[name].split()[:2] == [method, path]
         assert "curl" in shown[name]
-        assert operation["description"] in shown[name]
+        # What the document puts between backticks is code on the page.
+        assert operation["description"].replace("`", "") in shown[name]
     for link in ("/docs", "/redoc", "/openapi.json"):
         assert link in page.values("href")
 
