@@ -22,7 +22,7 @@ from devtools.paystack.books import (
     Charge,
     Transfer,
 )
-from devtools.paystack.pages import checkout_page, done_page, transfers_page
+from devtools.paystack.pages import checkout_page, done_page, standing, transfers_page
 from devtools.paystack.webhooks import Webhooks
 
 # Ends that a transfer comes to by itself, after so many seconds each.
@@ -185,7 +185,7 @@ class LocalPaystack:
             copies=int(form.get("copies", "1")),
             delay_seconds=float(form.get("delay", "0")),
         )
-        return HTMLResponse(done_page(f"The payment was {charge.status}"))
+        return HTMLResponse(done_page(f"The payment is {standing(charge)}"))
 
     async def _transfers(self, _request: Request) -> Response:
         return HTMLResponse(transfers_page(self.books.transfers.values()))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from html import escape
+from typing import Final
 
 from devtools.paystack.books import Charge, Transfer
 
@@ -21,12 +22,23 @@ small {{ color: #666 }}
 </html>
 """
 
+# What people would call Paystack's words for a charge.
+_STANDINGS: Final = {"abandoned": "not paid yet", "success": "paid", "failed": "declined"}
+
+
+def standing(charge: Charge) -> str:
+    """Say how a charge stands."""
+    return _STANDINGS.get(charge.status, charge.status)
+
 
 def checkout_page(charge: Charge) -> str:
     """Return the page on which a charge is paid or declined."""
     amount = f"{charge.currency} {charge.amount / 100:,.2f}"
+    again = ""
+    if charge.status == "failed":
+        again = " What you do now, no provider should do: it shows whether the wallet minds."
     content = f"""<p>{escape(charge.email)} pays <strong>{amount}</strong>.</p>
-<p>Reference {escape(charge.reference)}, status {escape(charge.status)}.</p>
+<p>Reference {escape(charge.reference)}, {standing(charge)}.{again}</p>
 <form method="post">
 <p><label>Webhooks sent <select name="copies"><option>1<option>2<option>5<option>0</select></label>
 <label>after <select name="delay"><option>0<option>5<option>30</select> seconds</label></p>
