@@ -24,6 +24,14 @@ BUGS: Final = (
         tests=(f"{_LIMITS}::test_two_processes_together_allow_what_the_limit_says",),
     ),
     Bug(
+        name="a_short_window_spends_a_long_one",
+        file="dependencies/limits.py",
+        old="allowed = min(item.amount * seconds / item.get_expiry() for item in items)",
+        new="allowed = min(item.amount for item in items)",
+        breaks="With a second window people are refused at half of what they may do.",
+        tests=(f"{_LIMITS}::test_a_short_window_takes_no_more_than_its_part_of_a_long_one",),
+    ),
+    Bug(
         name="a_refused_share_is_asked_for_again",
         file="dependencies/limits.py",
         old="if taken else Share(0, 1, ends_at))",
