@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from bench.growth import filling
 from bench.growth.filling import Filling, NotFillableError, settle
 from bench.people import Person, make_people
+from bench.stand import COMMAND_SECONDS
 from core.money import to_wire
 from core.verification import verify_rules
 from db.models import Tables
@@ -25,13 +26,19 @@ ENTRIES = 1000
 async def unused(
     engine_name: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> AsyncIterator[Database]:
-    """A migrated database without anything in it."""
+    """A migrated database without anything in it, opened as the benchmark opens one.
+
+    A checkpoint writes what every test beside this one has changed, and may take long.
+    """
     if engine_name == "sqlite":
         url = sqlite_url(tmp_path)
     else:
         url = await create_postgres_database(request.getfixturevalue("postgres_url"))
     await migrate(url)
-    opened = Database(DatabaseOptions(url=settings_for(url).database_url))
+    options = DatabaseOptions(
+        url=settings_for(url).database_url, command_timeout_seconds=COMMAND_SECONDS
+    )
+    opened = Database(options)
     yield opened
     await opened.close()
 
