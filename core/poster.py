@@ -73,6 +73,10 @@ class Poster:
         """Finish what was taken and refuse the rest."""
         await self._batcher.stop()
 
+    def _somebody_waits(self) -> bool:
+        """Whether another batch follows this one at once: nobody leaves the queue but into it."""
+        return self._batcher.waiting > 0
+
     async def _settle(self, attempts: Sequence[Attempt]) -> Sequence[Settled]:
         """Settle a batch in one transaction; try again, then in halves, when it fails as a whole.
 
@@ -89,7 +93,9 @@ class Poster:
     ) -> Sequence[Settled]:
         for tries_left in reversed(range(TRIES)):
             try:
-                transaction = self._database.lean_transaction(lock_timeout_ms=lock_timeout_ms)
+                transaction = self._database.lean_transaction(
+                    lock_timeout_ms=lock_timeout_ms, another=self._somebody_waits
+                )
                 async with transaction as connection:
                     return await ledger.post(connection, attempts)
             except Exception as error:  # noqa: BLE001 - classified below; everybody gets an answer

@@ -79,25 +79,60 @@ class _Sqlite:
         await self._connection.exec_driver_sql(statement, [tuple(row) for row in rows])
 
 
-@asynccontextmanager
-async def postgresql_transaction(
-    engine: AsyncEngine, begin: str, around: Around = nullcontext
-) -> AsyncIterator[LeanConnection]:
-    """Begin with the statement `begin`, commit when the block ends, roll back if it raises."""
-    async with _checked_out(engine) as driver:
-        connection = _Postgresql(driver, around)
+class PostgresqlTransactions:
+    """Transactions that begin with the statement `begin`, a batch in each.
+
+    A batch that ends while the next one waits begins its transaction in the same breath (`COMMIT
+    AND CHAIN`): the next one has the connection, and need not wait for its BEGIN.
+    """
+
+    def __init__(self, engine: AsyncEngine, begin: str = "BEGIN"):
+        self._engine = engine
+        self._begin = begin
+        self._begun: PoolProxiedConnection | None = None
+
+    @asynccontextmanager
+    async def transaction(
+        self,
+        around: Around,
+        *,
+        lock_timeout_ms: int | None = None,
+        another: Callable[[], bool] = lambda: False,
+    ) -> AsyncIterator[LeanConnection]:
+        """Commit when the block ends, roll back if it raises; see `Database.lean_transaction`."""
+        pooled, self._begun = self._begun, None
+        begun, chain, fit = pooled is not None, False, False
+        pooled = pooled or await _take(self._engine)
+        connection = _Postgresql(pooled.driver_connection, around)
         try:
-            await connection.control(begin)
+            if not begun:
+                await connection.control(self._begin)
+            if lock_timeout_ms is not None:
+                await connection.control(f"SET LOCAL lock_timeout = {lock_timeout_ms:d}")
             yield connection
-            ended = await connection.control("COMMIT")
-        except BaseException:
-            # One that cannot even do this is not given back: see _checked_out.
+            chain = another()
+            ended = await connection.control("COMMIT AND CHAIN" if chain else "COMMIT")
+            if ended != "COMMIT":
+                # PostgreSQL does not mind being asked to commit what has failed.
+                raise asyncpg.InFailedSQLTransactionError("COMMIT rolled back")
+            fit = True
+        except BaseException as error:
+            chain, fit = False, isinstance(error, asyncpg.PostgresError)
+            # One that cannot even do this is not given back: see _give_back.
             with suppress(Exception):
                 await connection.control("ROLLBACK")
             raise
-        if ended != "COMMIT":
-            # PostgreSQL does not mind being asked to commit what has failed.
-            raise asyncpg.InFailedSQLTransactionError("COMMIT rolled back")
+        finally:
+            if chain:
+                self._begun = pooled
+            else:
+                _give_back(pooled, fit=fit)
+
+    def close(self) -> None:
+        """Give up a transaction that was begun for somebody who never came."""
+        pooled, self._begun = self._begun, None
+        if pooled is not None:
+            _give_back(pooled, fit=False)
 
 
 @asynccontextmanager
@@ -125,21 +160,26 @@ async def sqlite_statements(engine: AsyncEngine) -> AsyncIterator[LeanConnection
 
 @asynccontextmanager
 async def _checked_out(engine: AsyncEngine) -> AsyncIterator[Any]:
-    """Lend the driver's connection of a pooled one; what is broken, or busy, is thrown away."""
+    """Lend the driver's connection of a pooled one."""
     pooled = await _take(engine)
-    driver: Any = pooled.driver_connection
     fit = False
     try:
-        yield driver
+        yield pooled.driver_connection
         fit = True
     except asyncpg.PostgresError:
         # The server said so, and is there.
         fit = True
         raise
     finally:
-        if not fit or driver.is_closed() or driver.is_in_transaction():
-            pooled.invalidate()
-        pooled.close()
+        _give_back(pooled, fit=fit)
+
+
+def _give_back(pooled: PoolProxiedConnection, *, fit: bool) -> None:
+    """Put a connection back into the pool; throw away what is broken, or busy."""
+    driver: Any = pooled.driver_connection
+    if not fit or driver.is_closed() or driver.is_in_transaction():
+        pooled.invalidate()
+    pooled.close()
 
 
 async def _take(engine: AsyncEngine) -> PoolProxiedConnection:

@@ -7,7 +7,7 @@ are the same without a session.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -23,8 +23,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from db.lean import (
     Around,
     LeanConnection,
+    PostgresqlTransactions,
     postgresql_statements,
-    postgresql_transaction,
     sqlite_statements,
     sqlite_transaction,
 )
@@ -108,6 +108,8 @@ class Database:
                 else reader.execution_options(isolation_level="AUTOCOMMIT")
             )
         self.dialect_name = self.engine.dialect.name
+        self._batches = PostgresqlTransactions(self.engine)
+        self._looks = PostgresqlTransactions(self._reader, "BEGIN READ ONLY")
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
@@ -120,19 +122,19 @@ class Database:
             await session.commit()
 
     def lean_transaction(
-        self, *, lock_timeout_ms: int | None = None
+        self, *, lock_timeout_ms: int | None = None, another: Callable[[], bool] = lambda: False
     ) -> AbstractAsyncContextManager[LeanConnection]:
         """Open the transaction of one batch; commit when the block ends, roll back if it raises.
 
         `lock_timeout_ms` is how long to wait for a row that somebody else holds; SQLite has no
-        such rows. Raises as `transaction` does.
+        such rows. `another` is asked once, at the commit: whoever says yes opens the next
+        transaction at once, and finds it begun. Raises as `transaction` does.
         """
         if self.dialect_name == "sqlite":
             return sqlite_transaction(self.engine)
-        begin = "BEGIN"
-        if lock_timeout_ms is not None:
-            begin += f"; SET LOCAL lock_timeout = {lock_timeout_ms:d}"
-        return postgresql_transaction(self.engine, begin, self.around_lean)
+        return self._batches.transaction(
+            self.around_lean, lock_timeout_ms=lock_timeout_ms, another=another
+        )
 
     def lean_reading(self) -> AbstractAsyncContextManager[LeanConnection]:
         """Open a connection that only looks, each statement by itself, as `reading` does."""
@@ -140,7 +142,7 @@ class Database:
             return sqlite_statements(self._reader)
         if self._pgbouncer:
             # Outside of a transaction it may answer each message from another connection.
-            return postgresql_transaction(self._reader, "BEGIN READ ONLY", self.around_lean)
+            return self._looks.transaction(self.around_lean)
         return postgresql_statements(self._reader, self.around_lean)
 
     @asynccontextmanager
@@ -190,6 +192,7 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection."""
+        self._batches.close()
         for engine in self.engines.values():
             await engine.dispose()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import asyncpg
 import pytest
@@ -16,6 +17,7 @@ from tests.conftest import settings_for
 THINGS = table("things", column("name", String))
 NAMES = select(THINGS.c.name).order_by(THINGS.c.name)
 GIVEN = select(literal(7).label("fixed"), bindparam("given", type_=String).label("given"))
+PATIENCE: Select[tuple[str]] = select(column("current_setting('lock_timeout')", is_literal=True))
 BACKEND: Select[tuple[int]] = select(column("pg_backend_pid()", is_literal=True))
 
 
@@ -37,9 +39,14 @@ async def add(connection: LeanConnection, *names: str) -> None:
     await connection.execute(f"INSERT INTO things (name) VALUES ({mark})", rows)
 
 
-async def added(things: Database, *names: str, error: type[Exception] | None = None) -> None:
+async def added(
+    things: Database,
+    *names: str,
+    error: type[Exception] | None = None,
+    another: bool = False,
+) -> None:
     """Add names in a transaction of their own, which ends in an error if one is given."""
-    async with things.lean_transaction() as connection:
+    async with things.lean_transaction(another=lambda: another) as connection:
         await add(connection, *names)
         if error is not None:
             raise error
@@ -87,19 +94,61 @@ async def test_a_refused_statement_is_classified_and_its_connection_used_again(
     assert await names_in(things) == ["once"]
 
 
-async def test_nobody_is_told_of_a_commit_that_did_not_happen(things: Database) -> None:
+@pytest.mark.parametrize("another", [False, True])
+async def test_nobody_is_told_of_a_commit_that_did_not_happen(
+    things: Database, another: bool
+) -> None:
     if things.dialect_name == "sqlite":
         pytest.skip("SQLite does not take a failed statement for a failed transaction")
 
     async def swallow() -> None:
-        async with things.lean_transaction() as connection:
+        async with things.lean_transaction(another=lambda: another) as connection:
             await add(connection, "swallowed")
             with pytest.raises(asyncpg.UniqueViolationError):
                 await add(connection, "swallowed")
 
     with pytest.raises(asyncpg.InFailedSQLTransactionError):
         await swallow()
-    assert await names_in(things) == []
+    assert things.pool_use()["writers"].in_use == 0
+    await added(things, "after")
+    assert await names_in(things) == ["after"]
+
+
+async def test_what_follows_in_a_chain_is_a_transaction_of_its_own(things: Database) -> None:
+    await added(things, "first", another=True)
+    with pytest.raises(LookupError):
+        await added(things, "lost", error=LookupError)
+    await added(things, "second", another=True)
+    with pytest.raises((DBAPIError, asyncpg.PostgresError)):
+        await added(things, "never", "first", another=True)
+    await added(things, "third", another=True)
+    # Committed, whatever becomes of the transaction that was begun for the next.
+    assert await names_in(things) == ["first", "second", "third"]
+    await added(things, "fourth")
+
+    assert await names_in(things) == ["first", "fourth", "second", "third"]
+    assert things.pool_use()["writers"].in_use == 0
+
+
+async def test_patience_lasts_for_its_own_transaction(things: Database) -> None:
+    if things.dialect_name == "sqlite":
+        pytest.skip("SQLite waits for the one writer, not for rows")
+    patience: list[Any] = []
+    for timeout_ms in (None, 70, None):
+        transaction = things.lean_transaction(lock_timeout_ms=timeout_ms, another=lambda: True)
+        async with transaction as connection:
+            patience += await connection.select(PATIENCE, {})
+
+    assert [row[0] for row in patience] == ["1s", "70ms", "1s"]
+
+
+async def test_closing_gives_up_what_was_begun_for_nobody(things: Database) -> None:
+    await added(things, "first", another=True)
+
+    await things.close()
+
+    assert things.pool_use()["writers"].in_use == 0
+    assert await names_in(things) == ["first"]
 
 
 async def test_whoever_only_looks_cannot_write(things: Database) -> None:

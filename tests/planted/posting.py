@@ -6,6 +6,7 @@ from tests.planted.bug import Bug
 
 _LEDGER = "tests/core/test_ledger.py"
 _POSTER = "tests/core/test_poster.py"
+_CHAINED = "tests/core/test_chained_batches.py"
 _RULES = "tests/core/test_postings.py::test_the_reasons"
 _REFUSALS = "tests/routers/test_transactions.py::test_refusals_change_nothing_and_are_recorded"
 _TRANSFER = "tests/routers/test_transactions.py::test_a_transfer_and_its_entries"
@@ -51,6 +52,30 @@ BUGS: Final = (
 """,
         breaks="People are told of money that is not safe yet, and may never be.",
         tests=(f"{_POSTER}::test_nobody_is_answered_before_the_commit",),
+    ),
+    Bug(
+        name="begun_for_nobody",
+        file="core/poster.py",
+        old="return self._batcher.waiting > 0",
+        new="return True",
+        breaks="The last batch leaves a transaction open, until somebody comes or it is ended.",
+        tests=(f"{_CHAINED}::test_waiting_batches_share_one_beginning[postgresql]",),
+    ),
+    Bug(
+        name="chained_after_a_failure",
+        file="db/lean.py",
+        old="chain, fit = False, isinstance(error",
+        new="fit = isinstance(error",
+        breaks="After a batch that failed, the next takes a transaction for begun that is not.",
+        tests=("tests/db/test_lean.py::test_nobody_is_told_of_a_commit_that_did_not_happen",),
+    ),
+    Bug(
+        name="little_patience_stays",
+        file="db/lean.py",
+        old='f"SET LOCAL lock_timeout',
+        new='f"SET lock_timeout',
+        breaks="Once somebody held a wallet, all batches after it give up on one far too early.",
+        tests=("tests/db/test_lean.py::test_patience_lasts_for_its_own_transaction",),
     ),
     Bug(
         name="unknown_commit_given_up",
