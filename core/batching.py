@@ -15,6 +15,8 @@ from core.observation import UNOBSERVED, BatchObserver
 
 # Whoever waits in vain may wait for so much longer than the deadline.
 GIVING_UP_SECONDS: Final = 0.01
+# What nobody waits for is worth no batch of its own, for so long.
+LEFT_SECONDS: Final = 0.005
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -58,6 +60,9 @@ class Batcher(Generic[Item, Result]):
         # One for all who wait: a timer for each would cost more than deciding on a posting does.
         self._timer: asyncio.TimerHandle | None = None
         self._worker: asyncio.Task[None] | None = None
+        # How many of those who wait are waited for; and when the others run, if nobody comes.
+        self._awaited = 0
+        self._start_timer: asyncio.TimerHandle | None = None
         self._stopping = False
 
     @property
@@ -80,17 +85,24 @@ class Batcher(Generic[Item, Result]):
             give_up_at = loop.time() + self._deadline_seconds
             if self._timer is None:
                 self._timer = loop.call_at(give_up_at, self._give_up)
-        self._take(Waiting(item, self._observer.submitted(), future, give_up_at))
+        self._waiting.append(Waiting(item, self._observer.submitted(), future, give_up_at))
+        self._awaited += 1
+        self._start()
         return await future
 
     def leave(self, item: Item) -> None:
-        """Have `item` run without waiting for its result. Raises Unavailable as `submit` does."""
+        """Have `item` run without waiting for its result. Raises Unavailable as `submit` does.
+
+        It goes into the next batch, in its turn; without one, into its own after LEFT_SECONDS.
+        """
         self._check_open()
-        self._take(Waiting(item, self._observer.submitted()))
+        self._waiting.append(Waiting(item, self._observer.submitted()))
+        self._start_later()
 
     async def stop(self) -> None:
         """Refuse new items and finish those that were taken."""
         self._stopping = True
+        self._start()
         if self._worker is not None:
             await self._worker
 
@@ -98,24 +110,37 @@ class Batcher(Generic[Item, Result]):
         if self._stopping or len(self._waiting) >= self._queue_limit:
             raise Unavailable
 
-    def _take(self, waiting: Waiting[Item, Result]) -> None:
-        self._waiting.append(waiting)
+    def _start(self) -> None:
+        if self._start_timer is not None:
+            self._start_timer.cancel()
+            self._start_timer = None
         if self._worker is None:
             # The task starts in the next turn of the loop, so all of this turn's items join. It
             # works for everybody, so it takes nobody's context (the log's request id) along.
             self._worker = asyncio.create_task(self._work(), context=contextvars.Context())
 
+    def _start_later(self) -> None:
+        if self._worker is None and self._start_timer is None:
+            loop = asyncio.get_running_loop()
+            self._start_timer = loop.call_later(LEFT_SECONDS, self._start)
+
     async def _work(self) -> None:
         try:
+            # What was left goes along with whoever started this, or is all there is.
             while self._waiting:
                 count = min(len(self._waiting), self._batch_limit)
                 await self._run_batch([self._waiting.popleft() for _ in range(count)])
+                if not self._awaited and not self._stopping:
+                    break
         finally:
             self._worker = None
+            if self._waiting:
+                self._start_later()
 
     async def _run_batch(self, batch: list[Waiting[Item, Result]]) -> None:
         results: Sequence[Result | BaseException]
         self._running = batch
+        self._awaited -= sum(waiting.future is not None for waiting in batch)
         try:
             with self._observer.batch([waiting.mark for waiting in batch]):
                 results = await self._run([waiting.item for waiting in batch])

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from core.batching import Batcher
+from core.batching import LEFT_SECONDS, Batcher
 from core.errors import Unavailable
 
 
@@ -114,3 +114,53 @@ async def test_each_waits_until_its_own_deadline() -> None:
     recorder.may_go_on.set()
     assert await batcher.submit(4) == 8
     assert recorder.batches == [[1], [2], [3], [4]], "what was taken is finished"
+
+
+async def test_what_is_left_goes_along_in_its_turn() -> None:
+    recorder = Recorder()
+    recorder.may_go_on.set()
+    batcher = Batcher(recorder.run, batch_limit=10, queue_limit=10)
+
+    batcher.leave(1)
+    await asyncio.sleep(0)
+    two = await batcher.submit(2)
+
+    assert two == 4
+    assert recorder.batches == [[1, 2]]
+
+
+async def test_what_is_left_for_nobody_runs_soon() -> None:
+    recorder = Recorder()
+    recorder.may_go_on.set()
+    batcher = Batcher(recorder.run, batch_limit=2, queue_limit=10)
+
+    for item in (1, 2, 3):
+        batcher.leave(item)
+    assert recorder.batches == []
+    await asyncio.sleep(20 * LEFT_SECONDS)
+    assert recorder.batches == [[1, 2], [3]]
+
+    # Also what is left while a batch runs that nobody follows.
+    recorder.may_go_on.clear()
+    running = asyncio.create_task(batcher.submit(4))
+    await asyncio.sleep(0.01)
+    batcher.leave(5)
+    recorder.may_go_on.set()
+    assert await running == 8
+    assert recorder.batches[2:] == [[4]]
+    await asyncio.sleep(20 * LEFT_SECONDS)
+    assert recorder.batches[2:] == [[4], [5]]
+
+
+async def test_stopping_runs_what_was_left() -> None:
+    recorder = Recorder()
+    recorder.may_go_on.set()
+    batcher = Batcher(recorder.run, batch_limit=1, queue_limit=10)
+    batcher.leave(1)
+    batcher.leave(2)
+
+    await batcher.stop()
+
+    assert recorder.batches == [[1], [2]]
+    with pytest.raises(Unavailable):
+        batcher.leave(3)

@@ -23,6 +23,14 @@ BUGS: Final = (
         tests=("tests/core/test_batching.py::test_each_waits_until_its_own_deadline",),
     ),
     Bug(
+        name="left_for_ever",
+        file="core/batching.py",
+        old="            if self._waiting:\n                self._start_later()\n",
+        new="",
+        breaks="An answer stays out of Redis, and its lock in there, until somebody else comes.",
+        tests=("tests/core/test_batching.py::test_what_is_left_for_nobody_runs_soon",),
+    ),
+    Bug(
         name="wallets_not_locked",
         file="core/look.py",
         old="        .order_by(wallets.id)\n        .with_for_update()\n",
