@@ -6,7 +6,7 @@ those of the sessions. Only `db.session` hands them out.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from functools import lru_cache
 from typing import Any, Final, Protocol
 
@@ -15,8 +15,9 @@ from sqlalchemy import Executable
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine.interfaces import Dialect
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.sql.compiler import SQLCompiler
+
+from db.lender import Lender, Lent
 
 Row = Sequence[Any]
 # Is told the text of each statement, and lasts as long as that runs.
@@ -86,10 +87,10 @@ class PostgresqlTransactions:
     AND CHAIN`): the next one has the connection, and need not wait for its BEGIN.
     """
 
-    def __init__(self, engine: AsyncEngine, begin: str = "BEGIN"):
-        self._engine = engine
+    def __init__(self, lender: Lender, begin: str = "BEGIN"):
+        self._lender = lender
         self._begin = begin
-        self._begun: PoolProxiedConnection | None = None
+        self._begun: Lent | None = None
 
     @asynccontextmanager
     async def transaction(
@@ -100,10 +101,10 @@ class PostgresqlTransactions:
         another: Callable[[], bool] = lambda: False,
     ) -> AsyncIterator[LeanConnection]:
         """Commit when the block ends, roll back if it raises; see `Database.lean_transaction`."""
-        pooled, self._begun = self._begun, None
-        begun, chain, fit = pooled is not None, False, False
-        pooled = pooled or await _take(self._engine)
-        connection = _Postgresql(pooled.driver_connection, around)
+        lent, self._begun = self._begun, None
+        begun, chain, fit = lent is not None, False, False
+        lent = lent or await self._lender.take()
+        connection = _Postgresql(lent.driver, around)
         try:
             if not begun:
                 await connection.control(self._begin)
@@ -118,29 +119,27 @@ class PostgresqlTransactions:
             fit = True
         except BaseException as error:
             chain, fit = False, isinstance(error, asyncpg.PostgresError)
-            # One that cannot even do this is not given back: see _give_back.
+            # One that cannot even do this is not lent again: see Lender.give_back.
             with suppress(Exception):
                 await connection.control("ROLLBACK")
             raise
         finally:
             if chain:
-                self._begun = pooled
+                self._begun = lent
             else:
-                _give_back(pooled, fit=fit)
+                self._lender.give_back(lent, fit=fit)
 
     def close(self) -> None:
         """Give up a transaction that was begun for somebody who never came."""
-        pooled, self._begun = self._begun, None
-        if pooled is not None:
-            _give_back(pooled, fit=False)
+        lent, self._begun = self._begun, None
+        if lent is not None:
+            self._lender.give_back(lent, fit=False)
 
 
 @asynccontextmanager
-async def postgresql_statements(
-    engine: AsyncEngine, around: Around = nullcontext
-) -> AsyncIterator[LeanConnection]:
+async def postgresql_statements(lender: Lender, around: Around) -> AsyncIterator[LeanConnection]:
     """Run statements each by itself."""
-    async with _checked_out(engine) as driver:
+    async with lender.lend() as driver:
         yield _Postgresql(driver, around)
 
 
@@ -156,41 +155,6 @@ async def sqlite_statements(engine: AsyncEngine) -> AsyncIterator[LeanConnection
     """Run statements each by itself."""
     async with engine.connect() as connection:
         yield _Sqlite(connection)
-
-
-@asynccontextmanager
-async def _checked_out(engine: AsyncEngine) -> AsyncIterator[Any]:
-    """Lend the driver's connection of a pooled one."""
-    pooled = await _take(engine)
-    fit = False
-    try:
-        yield pooled.driver_connection
-        fit = True
-    except asyncpg.PostgresError:
-        # The server said so, and is there.
-        fit = True
-        raise
-    finally:
-        _give_back(pooled, fit=fit)
-
-
-def _give_back(pooled: PoolProxiedConnection, *, fit: bool) -> None:
-    """Put a connection back into the pool; throw away what is broken, or busy."""
-    driver: Any = pooled.driver_connection
-    if not fit or driver.is_closed() or driver.is_in_transaction():
-        pooled.invalidate()
-    pooled.close()
-
-
-async def _take(engine: AsyncEngine) -> PoolProxiedConnection:
-    """Take a connection out of the pool that the server has not closed meanwhile."""
-    while True:
-        pooled = await engine.raw_connection()
-        driver: Any = pooled.driver_connection
-        if not driver.is_closed():
-            return pooled
-        pooled.invalidate()
-        pooled.close()
 
 
 class _Compiled:

@@ -28,6 +28,7 @@ from db.lean import (
     sqlite_statements,
     sqlite_transaction,
 )
+from db.lender import Lender
 
 # For the poster, sign-ins and sign-ups; DATABASE_POOL_SIZE is for reading.
 WRITING_CONNECTIONS = 5
@@ -86,7 +87,8 @@ class Database:
         self._pgbouncer = options.pgbouncer
         self._turn_timeout_seconds = options.pool_timeout_seconds
         # The pool's own queue lets whoever comes later overtake, so that some would wait in vain.
-        self._turns = asyncio.Semaphore(max(1, options.pool_size - BATCHES_CONNECTIONS))
+        turns = max(1, options.pool_size - BATCHES_CONNECTIONS)
+        self._turns = asyncio.Semaphore(turns)
         if make_url(options.url).get_backend_name() == "sqlite":
             self.engine, reader = _create_sqlite_engines(options)
             self._reader, self._snapshots = reader, reader.execution_options()
@@ -108,8 +110,12 @@ class Database:
                 else reader.execution_options(isolation_level="AUTOCOMMIT")
             )
         self.dialect_name = self.engine.dialect.name
-        self._batches = PostgresqlTransactions(self.engine)
-        self._looks = PostgresqlTransactions(self._reader, "BEGIN READ ONLY")
+        self._lenders = {
+            "writers": Lender(self.engine, keep=1),
+            "readers": Lender(self._reader, keep=max(0, options.pool_size - turns)),
+        }
+        self._batches = PostgresqlTransactions(self._lenders["writers"])
+        self._looks = PostgresqlTransactions(self._lenders["readers"], "BEGIN READ ONLY")
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
@@ -143,7 +149,7 @@ class Database:
         if self._pgbouncer:
             # Outside of a transaction it may answer each message from another connection.
             return self._looks.transaction(self.around_lean)
-        return postgresql_statements(self._reader, self.around_lean)
+        return postgresql_statements(self._lenders["readers"], self.around_lean)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -188,11 +194,16 @@ class Database:
     def pool_use(self) -> dict[str, PoolUse]:
         """Return how much of each pool is in use; asks nothing of the database."""
         pools = {name: cast(QueuePool, engine.pool) for name, engine in self.engines.items()}
-        return {name: PoolUse(pool.checkedout(), pool.size()) for name, pool in pools.items()}
+        return {
+            name: PoolUse(pool.checkedout() - self._lenders[name].kept, pool.size())
+            for name, pool in pools.items()
+        }
 
     async def close(self) -> None:
         """Close every connection."""
         self._batches.close()
+        for lender in self._lenders.values():
+            lender.close()
         for engine in self.engines.values():
             await engine.dispose()
 

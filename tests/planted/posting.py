@@ -78,6 +78,14 @@ BUGS: Final = (
         tests=("tests/db/test_lean.py::test_nobody_is_told_of_a_commit_that_did_not_happen",),
     ),
     Bug(
+        name="lent_in_a_transaction",
+        file="db/lender.py",
+        old="fit and _is_alive(lent) and not lent.driver.is_in_transaction()",
+        new="fit and _is_alive(lent)",
+        breaks="What one batch left open is where the next one's statements go, and are lost.",
+        tests=("tests/db/test_lender.py::test_what_is_closed_busy_or_unfit_is_not_lent_again",),
+    ),
+    Bug(
         name="little_patience_stays",
         file="db/lean.py",
         old='f"SET LOCAL lock_timeout',

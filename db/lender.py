@@ -1,0 +1,92 @@
+"""Connections for batches, taken out of a pool once and lent many times.
+
+A turn through SQLAlchemy's pool costs the API as much CPU as a short query does, and every batch
+would take one.
+"""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import PoolProxiedConnection
+
+# Then it goes back, and the pool sees to it that it does not grow too old.
+KEPT_SECONDS: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Lent:
+    """A connection of asyncpg's, its place in the pool, and until when it is lent again."""
+
+    driver: Any
+    pooled: PoolProxiedConnection
+    until: float
+
+
+class Lender:
+    """Lends connections of a PostgreSQL engine and keeps up to `keep` of those that come back."""
+
+    def __init__(self, engine: AsyncEngine, keep: int):
+        self._engine = engine
+        self._keep = keep
+        self._kept: list[Lent] = []
+
+    @property
+    def kept(self) -> int:
+        """How many are with nobody, although the pool believes them to be in use."""
+        return len(self._kept)
+
+    async def take(self) -> Lent:
+        """Lend a connection that the server has not closed; whoever takes it gives it back."""
+        while self._kept:
+            lent = self._kept.pop()
+            if _is_alive(lent) and time.monotonic() < lent.until:
+                return lent
+            _put_back(lent, fit=_is_alive(lent))
+        while True:
+            pooled = await self._engine.raw_connection()
+            lent = Lent(pooled.driver_connection, pooled, time.monotonic() + KEPT_SECONDS)
+            if _is_alive(lent):
+                return lent
+            _put_back(lent, fit=False)
+
+    def give_back(self, lent: Lent, *, fit: bool) -> None:
+        """Take a connection back; what is not fit, is closed or busy is thrown away."""
+        fit = fit and _is_alive(lent) and not lent.driver.is_in_transaction()
+        if fit and len(self._kept) < self._keep:
+            self._kept.append(lent)
+        else:
+            _put_back(lent, fit=fit)
+
+    @asynccontextmanager
+    async def lend(self) -> AsyncIterator[Any]:
+        """Lend the driver's connection for statements that end by themselves."""
+        lent, fit = await self.take(), False
+        try:
+            yield lent.driver
+            fit = True
+        except asyncpg.PostgresError:
+            # The server said so, and is there.
+            fit = True
+            raise
+        finally:
+            self.give_back(lent, fit=fit)
+
+    def close(self) -> None:
+        """Put back what is with nobody."""
+        while self._kept:
+            _put_back(self._kept.pop(), fit=True)
+
+
+def _is_alive(lent: Lent) -> bool:
+    return not lent.driver.is_closed()
+
+
+def _put_back(lent: Lent, *, fit: bool) -> None:
+    if not fit:
+        lent.pooled.invalidate()
+    lent.pooled.close()

@@ -1,0 +1,99 @@
+"""Connections that are lent to one batch after another without a turn through the pool."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import asyncpg
+import pytest
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from db import lender
+from db.lender import Lender
+from tests.conftest import create_postgres_database, settings_for
+
+KEEP = 2
+
+
+@pytest.fixture
+async def engine(postgres_url: str) -> AsyncIterator[AsyncEngine]:
+    """A pool of four connections to an empty database."""
+    url = settings_for(await create_postgres_database(postgres_url)).database_url
+    made = create_async_engine(url, pool_size=4, max_overflow=0, pool_timeout=0.1)
+    yield made
+    await made.dispose()
+
+
+@pytest.fixture
+def lends(engine: AsyncEngine) -> Iterator[Lender]:
+    """A lender of its connections, which keeps half of them."""
+    made = Lender(engine, keep=KEEP)
+    yield made
+    made.close()
+
+
+async def backend_of(lends: Lender) -> int:
+    async with lends.lend() as driver:
+        return int(await driver.fetchval("SELECT pg_backend_pid()"))
+
+
+def in_pool(engine: AsyncEngine) -> int:
+    return int(engine.pool.checkedin())  # type: ignore[attr-defined]  # of a QueuePool
+
+
+async def test_a_connection_is_lent_again_without_the_pool(
+    engine: AsyncEngine, lends: Lender
+) -> None:
+    backends = {await backend_of(lends) for _ in range(5)}
+
+    assert len(backends) == 1
+    assert (lends.kept, in_pool(engine)) == (1, 0)
+
+
+async def test_no_more_are_kept_than_may_be(engine: AsyncEngine, lends: Lender) -> None:
+    lent = [await lends.take() for _ in range(4)]
+
+    for one in lent:
+        lends.give_back(one, fit=True)
+
+    assert (lends.kept, in_pool(engine)) == (KEEP, 2)
+    lends.close()
+    assert (lends.kept, in_pool(engine)) == (0, 4)
+
+
+async def test_after_a_while_it_goes_through_the_pool(
+    engine: AsyncEngine, lends: Lender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lender, "KEPT_SECONDS", 0.05)
+    back: list[object] = []
+    event.listen(engine.sync_engine, "checkin", lambda *arguments: back.append(arguments))
+
+    await backend_of(lends)
+    await backend_of(lends)
+    assert back == []
+    await asyncio.sleep(0.1)
+    await backend_of(lends)
+
+    assert len(back) == 1
+
+
+async def test_what_is_closed_busy_or_unfit_is_not_lent_again(lends: Lender) -> None:
+    closed, busy, unfit = [await lends.take() for _ in range(3)]
+    closed.driver.terminate()
+    await busy.driver.execute("BEGIN")
+    for one in (closed, busy):
+        lends.give_back(one, fit=True)
+    lends.give_back(unfit, fit=False)
+    assert lends.kept == 0
+
+    refused = await lends.take()
+    lends.give_back(refused, fit=True)
+    with pytest.raises(asyncpg.UndefinedTableError):
+        async with lends.lend() as driver:
+            await driver.execute("SELECT 1 FROM nothing")
+    # The server refused a statement, and is there.
+    assert lends.kept == 1
+    refused.driver.terminate()
+    other = await lends.take()
+    assert other.driver is not refused.driver
+    lends.give_back(other, fit=True)
