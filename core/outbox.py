@@ -117,7 +117,7 @@ async def mark_failed(
     """Put a receipt off, longer each time, or give it up; return whether it was given up."""
     outbox = Tables.outbox.c
     connection = await session.connection()
-    statement = select(outbox.attempts).where(outbox.id == receipt_id, _is_open())
+    statement = select(outbox.attempts).where(outbox.id == receipt_id, _is_still_open())
     before = (await connection.execute(statement)).scalar()
     if before is None:
         return False
@@ -125,7 +125,7 @@ async def mark_failed(
     given_up = permanent or attempts >= ATTEMPTS_LIMIT
     await connection.execute(
         update(Tables.outbox)
-        .where(outbox.id == receipt_id, _is_open())
+        .where(outbox.id == receipt_id, _is_still_open())
         .values(
             attempts=attempts,
             last_error=error[:ERROR_CHARACTERS_LIMIT],
@@ -216,6 +216,16 @@ def _is_open() -> Any:
     return and_(outbox.done_at.is_(None), outbox.dead_at.is_(None))
 
 
+def _is_still_open() -> Any:
+    """Tell the same of rows that are found by their ids.
+
+    Worded as the index of all open rows is, PostgreSQL took that, and read every open row for each
+    message: a tenth of a second when 50,000 were open.
+    """
+    outbox = Tables.outbox.c
+    return func.coalesce(outbox.done_at, outbox.dead_at).is_(None)
+
+
 @cache
 def _receipts_statement(dialect_name: str) -> Select[Any]:
     """Select what the receipts tell: the transaction, the recipient's entry, and both people."""
@@ -254,7 +264,7 @@ def _receipts_statement(dialect_name: str) -> Select[Any]:
         )
         .join(other_wallet, other_wallet.c.id == other_entry.c.wallet_id, isouter=True)
         .join(other, other.c.id == other_wallet.c.user_id, isouter=True)
-        .where(id_among(dialect_name, outbox.c.id, "ids"), _is_open())
+        .where(id_among(dialect_name, outbox.c.id, "ids"), _is_still_open())
     )
 
 

@@ -41,7 +41,7 @@ LOCK_TIMEOUT_MS = 1_000
 
 # The service finds rows by their keys, and nothing else. The planner would read whole tables while
 # they are small and keep such a plan as they grow; and it would plan each batch anew.
-_BY_KEYS: Final = {
+BY_KEYS: Final = {
     "plan_cache_mode": "force_generic_plan",
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
@@ -231,7 +231,7 @@ def _create_postgresql_engine(
             "lock_timeout": str(LOCK_TIMEOUT_MS),
             "idle_in_transaction_session_timeout": str(milliseconds * 2),
         }
-        arguments["server_settings"] |= _BY_KEYS
+        arguments["server_settings"] |= BY_KEYS
         if read_only:
             arguments["server_settings"]["default_transaction_read_only"] = "on"
     return create_async_engine(

@@ -13,6 +13,14 @@ _PARTIES = f"{_OUTBOX}::test_each_party_of_a_success_gets_a_receipt"
 
 BUGS: Final = (
     Bug(
+        name="all_that_wait_read_for_each_message",
+        file="core/outbox.py",
+        old='id_among(dialect_name, outbox.c.id, "ids"), _is_still_open()',
+        new='id_among(dialect_name, outbox.c.id, "ids"), _is_open()',
+        breaks="The more receipts wait, the longer each message takes, and the database is busy.",
+        tests=("tests/core/test_outbox_plans.py::test_a_message_reads_its_own_receipts_alone",),
+    ),
+    Bug(
         name="done_on_enqueue",
         file="operations/relay.py",
         old="        if lease.ids:\n",
