@@ -202,15 +202,6 @@ async def standing(session: AsyncSession) -> Standing:
     return Standing(waiting=row.waiting, oldest=row.oldest, dead=row.dead)
 
 
-async def oldest_open(session: AsyncSession) -> datetime | None:
-    """Return since when the longest waiting receipt waits, None if none does."""
-    outbox = Tables.outbox.c
-    connection = await session.connection()
-    statement = select(func.min(outbox.created_at)).where(_is_open())
-    oldest: datetime | None = (await connection.execute(statement)).scalar()
-    return oldest
-
-
 def _is_open() -> Any:
     outbox = Tables.outbox.c
     return and_(outbox.done_at.is_(None), outbox.dead_at.is_(None))

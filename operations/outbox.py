@@ -9,7 +9,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from config import Settings
 from core.errors import Unavailable
-from core.outbox import DeadReceipt, list_dead, oldest_open, revive_dead
+from core.outbox import DeadReceipt, list_dead, revive_dead, standing
 from core.retrying import in_transaction
 from operations.database import NOT_READY_EXIT_CODE, DatabaseNotReadyError, open_database
 from operations.tables import print_table
@@ -50,7 +50,7 @@ def resend(settings: Settings) -> int:
 
 async def _read(settings: Settings) -> tuple[list[DeadReceipt], datetime | None]:
     async with open_database(settings) as database, database.reading() as session:
-        return await list_dead(session), await oldest_open(session)
+        return await list_dead(session), (await standing(session)).oldest
 
 
 async def _resend(settings: Settings) -> int:

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from core.outbox import oldest_open
+from core.outbox import standing
 from db.schema import SchemaOutdated, check_schema
 from dependencies.caller import PUBLIC
 from dependencies.services import Services, ServicesDep
@@ -124,7 +124,7 @@ async def _readiness(services: Services) -> Readiness:
     try:
         await check_schema(services.database)
         async with services.database.reading() as session:
-            oldest = await oldest_open(session)
+            oldest = (await standing(session)).oldest
     except SchemaOutdated:
         database = "outdated"
     except Exception:  # noqa: BLE001 - whatever is wrong with it, it is not up

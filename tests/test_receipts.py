@@ -101,9 +101,9 @@ async def quiet(house: House) -> bool:
     """Whether no receipt waits."""
     database = Database(DatabaseOptions(url=settings_for(house.url).database_url))
     async with database.reading() as session:
-        oldest = await outbox.oldest_open(session)
+        standing = await outbox.standing(session)
     await database.close()
-    return oldest is None
+    return standing.waiting == 0
 
 
 async def idle(house: House) -> bool:
