@@ -1,7 +1,8 @@
 """Many concurrent calls, few batches: whatever waits while one batch runs goes into the next.
 
-No timer and no delay: an idle batcher runs a single item at once, and batches grow by themselves
-under load. The ledger, the sign-in check and the Redis client all work through this class.
+No timer and no delay for whoever waits: an idle batcher runs a single item at once, and batches
+grow by themselves under load. The ledger, the sign-in check and the Redis client all work through
+this class.
 """
 
 import asyncio

@@ -74,7 +74,10 @@ class Poster:
         await self._batcher.stop()
 
     def _somebody_waits(self) -> bool:
-        """Whether another batch follows this one at once: nobody leaves the queue but into it."""
+        """Whether another batch follows this one at once.
+
+        One leaves the queue only into a batch, and nothing is left in it that nobody waits for.
+        """
         return self._batcher.waiting > 0
 
     async def _settle(self, attempts: Sequence[Attempt]) -> Sequence[Settled]:

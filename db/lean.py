@@ -101,7 +101,7 @@ class PostgresqlTransactions:
         another: Callable[[], bool] = lambda: False,
     ) -> AsyncIterator[LeanConnection]:
         """Commit when the block ends, roll back if it raises; see `Database.lean_transaction`."""
-        lent, self._begun = self._begun, None
+        lent = self._take_begun()
         begun, chain, fit = lent is not None, False, False
         lent = lent or await self._lender.take()
         connection = _Postgresql(lent.driver, around)
@@ -111,7 +111,7 @@ class PostgresqlTransactions:
             if lock_timeout_ms is not None:
                 await connection.control(f"SET LOCAL lock_timeout = {lock_timeout_ms:d}")
             yield connection
-            chain = another()
+            chain = another() and lent.may_go_on()
             ended = await connection.control("COMMIT AND CHAIN" if chain else "COMMIT")
             if ended != "COMMIT":
                 # PostgreSQL does not mind being asked to commit what has failed.
@@ -134,6 +134,15 @@ class PostgresqlTransactions:
         lent, self._begun = self._begun, None
         if lent is not None:
             self._lender.give_back(lent, fit=False)
+
+    def _take_begun(self) -> Lent | None:
+        """Return the connection that is in a transaction already, if it still is."""
+        lent, self._begun = self._begun, None
+        if lent is None or (not lent.driver.is_closed() and lent.driver.is_in_transaction()):
+            return lent
+        # Without its transaction each statement of a batch would be committed by itself.
+        self._lender.give_back(lent, fit=False)
+        return None
 
 
 @asynccontextmanager

@@ -26,14 +26,24 @@ class Lent:
     pooled: PoolProxiedConnection
     until: float
 
+    def may_go_on(self) -> bool:
+        """Whether it is there and need not go through the pool yet."""
+        return not self.driver.is_closed() and time.monotonic() < self.until
+
 
 class Lender:
-    """Lends connections of a PostgreSQL engine and keeps up to `keep` of those that come back."""
+    """Lends connections of a PostgreSQL engine and keeps up to `keep` of those that come back.
+
+    None is kept from whoever waits in the pool while the batches have more than these.
+    """
 
     def __init__(self, engine: AsyncEngine, keep: int):
         self._engine = engine
         self._keep = keep
         self._kept: list[Lent] = []
+        self._lent = 0
+        # Batches that wait in the pool: only what is put back there reaches them.
+        self._asking = 0
 
     @property
     def kept(self) -> int:
@@ -42,22 +52,24 @@ class Lender:
 
     async def take(self) -> Lent:
         """Lend a connection that the server has not closed; whoever takes it gives it back."""
-        while self._kept:
-            lent = self._kept.pop()
-            if _is_alive(lent) and time.monotonic() < lent.until:
-                return lent
-            _put_back(lent, fit=_is_alive(lent))
-        while True:
-            pooled = await self._engine.raw_connection()
-            lent = Lent(pooled.driver_connection, pooled, time.monotonic() + KEPT_SECONDS)
-            if _is_alive(lent):
-                return lent
-            _put_back(lent, fit=False)
+        lent = self._take_kept()
+        while lent is None:
+            self._asking += 1
+            try:
+                pooled = await self._engine.raw_connection()
+            finally:
+                self._asking -= 1
+            lent = _if_alive(
+                Lent(pooled.driver_connection, pooled, time.monotonic() + KEPT_SECONDS)
+            )
+        self._lent += 1
+        return lent
 
     def give_back(self, lent: Lent, *, fit: bool) -> None:
         """Take a connection back; what is not fit, is closed or busy is thrown away."""
-        fit = fit and _is_alive(lent) and not lent.driver.is_in_transaction()
-        if fit and len(self._kept) < self._keep:
+        self._lent -= 1
+        fit = fit and not lent.driver.is_closed() and not lent.driver.is_in_transaction()
+        if fit and not self._asking and self._lent + len(self._kept) < self._keep:
             self._kept.append(lent)
         else:
             _put_back(lent, fit=fit)
@@ -77,13 +89,26 @@ class Lender:
             self.give_back(lent, fit=fit)
 
     def close(self) -> None:
-        """Put back what is with nobody."""
+        """Put back what is with nobody, and keep nothing from now on."""
+        self._keep = 0
         while self._kept:
             _put_back(self._kept.pop(), fit=True)
 
+    def _take_kept(self) -> Lent | None:
+        while self._kept:
+            lent = self._kept.pop()
+            if lent.may_go_on():
+                return lent
+            _put_back(lent, fit=not lent.driver.is_closed())
+        return None
 
-def _is_alive(lent: Lent) -> bool:
-    return not lent.driver.is_closed()
+
+def _if_alive(lent: Lent) -> Lent | None:
+    """Return what may be lent; throw away what the server has closed while it was in the pool."""
+    if not lent.driver.is_closed():
+        return lent
+    _put_back(lent, fit=False)
+    return None
 
 
 def _put_back(lent: Lent, *, fit: bool) -> None:

@@ -1,12 +1,17 @@
 """How PostgreSQL reads the receipts of a message, however many others wait."""
 
+from collections.abc import AsyncIterator
+
 import pytest
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from bench.people import make_people
 from core.outbox import read_receipts
-from db.session import BY_KEYS, Database
-from tests.people import People
+from db.session import BY_KEYS, Database, DatabaseOptions
+from db.urls import async_database_url
+from tests.conftest import create_postgres_database, migrate
 from tests.plans import explain, last_statement, nodes
+from tests.processes import SECRET_KEY
 
 WAITING = 5_000
 OTHERS = f"""
@@ -15,22 +20,25 @@ SELECT 1000000 + n, 1, now(), now(), 0 FROM generate_series(1, {WAITING}) AS n
 """
 
 
-async def test_a_message_reads_its_own_receipts_alone(people: People, database: Database) -> None:
-    if database.dialect_name == "sqlite":
-        pytest.skip("SQLite goes by the primary key")
-    await people.with_wallet(100)
-    async with database.transaction() as session:
-        connection = await session.connection()
-        # Nobody has counted them yet: the plan is made as after a sudden rush.
-        await connection.exec_driver_sql(OTHERS)
-        found = await connection.exec_driver_sql("SELECT min(id) FROM outbox")
-        receipt_id = found.scalar_one()
+@pytest.fixture
+async def crowded(postgres_url: str) -> AsyncIterator[Database]:
+    """A database in which many receipts wait, and nobody has counted them yet."""
+    url = await create_postgres_database(postgres_url)
+    await migrate(url)
+    opened = Database(DatabaseOptions(url=async_database_url(url)))
+    await make_people(opened, count=1, secret_key=SECRET_KEY)
+    async with opened.transaction() as session:
+        await (await session.connection()).exec_driver_sql(OTHERS)
+    yield opened
+    await opened.close()
 
-    async def read(session: AsyncSession) -> None:
-        assert list(await read_receipts(session, [receipt_id])) == [receipt_id]
+
+async def test_a_message_reads_its_own_receipts_alone(crowded: Database) -> None:
+    async def look(session: AsyncSession) -> None:
+        assert list(await read_receipts(session, [1])) == [1]
 
     settings = [f"{name} = {value}" for name, value in BY_KEYS.items()]
-    plan = await explain(database, await last_statement(database, read), *settings)
+    plan = await explain(crowded, await last_statement(crowded, look), *settings)
 
     looked_at = [
         node["Actual Rows"] + node.get("Rows Removed by Filter", 0)

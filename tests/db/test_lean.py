@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Select, String, bindparam, column, literal, select, table
 from sqlalchemy.exc import DBAPIError
 
+from db import lender
 from db.faults import Fault, classify
 from db.lean import LeanConnection
 from db.session import Database, DatabaseOptions
@@ -127,6 +128,33 @@ async def test_what_follows_in_a_chain_is_a_transaction_of_its_own(things: Datab
     await added(things, "fourth")
 
     assert await names_in(things) == ["first", "fourth", "second", "third"]
+    assert things.pool_use()["writers"].in_use == 0
+
+
+async def test_a_chain_passes_the_pool_after_a_while(
+    things: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lender, "KEPT_SECONDS", 0)
+
+    await added(things, "first", another=True)
+
+    assert things.pool_use()["writers"].in_use == 0
+
+
+async def test_a_transaction_that_is_no_more_is_begun_anew(things: Database) -> None:
+    if things.dialect_name == "sqlite":
+        pytest.skip("SQLite begins no transaction in advance")
+    async with things.lean_transaction(another=lambda: True) as connection:
+        [[before]] = await connection.select(BACKEND, {})
+    async with things.transaction() as session:
+        rival = await session.connection()
+        await rival.exec_driver_sql(f"SELECT pg_terminate_backend({before:d})")
+    # The word of it arrives.
+    await asyncio.sleep(0.2)
+
+    await added(things, "first")
+
+    assert await names_in(things) == ["first"]
     assert things.pool_use()["writers"].in_use == 0
 
 

@@ -61,6 +61,48 @@ async def test_no_more_are_kept_than_may_be(engine: AsyncEngine, lends: Lender) 
     assert (lends.kept, in_pool(engine)) == (0, 4)
 
 
+async def test_whoever_waits_in_the_pool_gets_what_comes_back(postgres_url: str) -> None:
+    url = settings_for(await create_postgres_database(postgres_url)).database_url
+    small = create_async_engine(url, pool_size=1, max_overflow=0, pool_timeout=1)
+    lends = Lender(small, keep=1)
+    first = await lends.take()
+    waiting = asyncio.create_task(lends.take())
+    await asyncio.sleep(0.01)
+
+    lends.give_back(first, fit=True)
+
+    second = await waiting
+    assert second.driver is first.driver
+    lends.give_back(second, fit=True)
+    lends.close()
+    await small.dispose()
+
+
+async def test_many_at_once_leave_the_others_their_share(
+    engine: AsyncEngine, lends: Lender
+) -> None:
+    lent = [await lends.take() for _ in range(3)]
+
+    # While two are still lent, the third is for whoever waits in the pool.
+    lends.give_back(lent.pop(), fit=True)
+
+    assert (lends.kept, in_pool(engine)) == (0, 1)
+    for one in lent:
+        lends.give_back(one, fit=True)
+    assert lends.kept == KEEP
+
+
+async def test_what_comes_back_after_the_end_is_not_kept(
+    engine: AsyncEngine, lends: Lender
+) -> None:
+    lent = await lends.take()
+    lends.close()
+
+    lends.give_back(lent, fit=True)
+
+    assert (lends.kept, in_pool(engine)) == (0, 1)
+
+
 async def test_after_a_while_it_goes_through_the_pool(
     engine: AsyncEngine, lends: Lender, monkeypatch: pytest.MonkeyPatch
 ) -> None:

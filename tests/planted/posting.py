@@ -80,10 +80,26 @@ BUGS: Final = (
     Bug(
         name="lent_in_a_transaction",
         file="db/lender.py",
-        old="fit and _is_alive(lent) and not lent.driver.is_in_transaction()",
-        new="fit and _is_alive(lent)",
+        old="fit and not lent.driver.is_closed() and not lent.driver.is_in_transaction()",
+        new="fit and not lent.driver.is_closed()",
         breaks="What one batch left open is where the next one's statements go, and are lost.",
         tests=("tests/db/test_lender.py::test_what_is_closed_busy_or_unfit_is_not_lent_again",),
+    ),
+    Bug(
+        name="kept_from_whoever_waits",
+        file="db/lender.py",
+        old="fit and not self._asking and self._lent",
+        new="fit and self._lent",
+        breaks="A batch waits in the pool in vain while a connection lies idle: 503 for all in it.",
+        tests=("tests/db/test_lender.py::test_whoever_waits_in_the_pool_gets_what_comes_back",),
+    ),
+    Bug(
+        name="begun_is_believed",
+        file="db/lean.py",
+        old="if lent is None or (not lent.driver.is_closed() and lent.driver.is_in_transaction()):",
+        new="if True:",
+        breaks="A batch without its transaction is committed piece by piece.",
+        tests=("tests/db/test_lean.py::test_a_transaction_that_is_no_more_is_begun_anew",),
     ),
     Bug(
         name="little_patience_stays",
