@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import ConstantBackoff
 
 from operations.listening import PortTakenError
 from tests.processes import ProcessError, RealProcess
@@ -76,6 +78,10 @@ class Chaos:
         """Wait until everybody is back."""
         await _raise_failures(list(self._suffering.values()))
 
+    async def calm_down(self) -> None:
+        """Wait until nothing is done to anybody any more, whatever came of it."""
+        await asyncio.gather(*self._suffering.values(), return_exceptions=True)
+
     async def _inflict(self, fault: Fault) -> None:
         victim = self._victims[fault.victim]
         # Drawn at once, so that they do not depend on who is quicker.
@@ -101,8 +107,9 @@ class Chaos:
 
 
 async def flush(server: ValkeyServer) -> None:
-    """Empty a Redis."""
-    async with redis.asyncio.Redis.from_url(server.url) as connection:
+    """Empty a Redis, once it has read what it remembers: it may just have been started."""
+    patient = Retry(ConstantBackoff(0.1), retries=100)
+    async with redis.asyncio.Redis.from_url(server.url, retry=patient) as connection:
         await connection.flushall()
 
 

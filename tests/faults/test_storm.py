@@ -133,6 +133,8 @@ async def _weather(
     finally:
         for wire in wires:
             wire.close()
+        # Or somebody is started again behind the back of whoever tidies up.
+        await chaos.calm_down()
     for line in (f"  faults: {in_words(chaos.inflicted)}", *_in_words(storm, size)):
         summary.add(line)
     assert not wrong, "\n".join([f"seed {seed}", *wrong[:40]])
