@@ -10,7 +10,8 @@ from sqlmodel import SQLModel
 
 import db.models  # noqa: F401 - fills the metadata
 from config import load_settings_or_exit
-from db.session import FREE_PLANS, Database
+from db.engines import FREE_PLANS
+from db.session import Database
 from db.urls import async_database_url
 
 # A migration that waits for a lock makes everyone behind it wait as well: rather fail and retry.

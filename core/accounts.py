@@ -1,18 +1,19 @@
 """A person's accounts: looking at them, at their balance at any time, and at their entries."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import bindparam, select, text
-from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlalchemy import Select, bindparam, select, text
 
 from core.account_errors import AccountNotFound
 from core.commands import TransactionType
 from core.history import EntryType
 from core.money import Money
-from core.paging import ACCOUNTS, ENTRIES, Slice, read_page
+from core.paging import ACCOUNTS, ENTRIES, Slice, newest, read_page
 from db.columns import UtcDateTime
+from db.lean import LeanConnection
 from db.models import Tables
 
 
@@ -46,61 +47,86 @@ class AccountEntry:
 
 
 async def list_accounts(
-    session: AsyncSession, user_id: int, part: Slice
+    connection: LeanConnection, user_id: int, part: Slice
 ) -> tuple[list[OwnAccount], str | None]:
     """Return a page of the person's open accounts, newest first, and the next cursor.
 
     Raises InvalidCursor.
     """
-    wallets = Tables.wallets.c
-    statement = select(Tables.wallets).where(
-        wallets.user_id == user_id, wallets.closed_at.is_(None)
+    rows, next_cursor = await read_page(
+        connection, _OPEN_ACCOUNTS, {"user_id": user_id}, part, ACCOUNTS
     )
-    rows, next_cursor = await read_page(session, statement, wallets.id, part, ACCOUNTS)
     return [_own_account(row) for row in rows], next_cursor
 
 
-async def find_account(session: AsyncSession, user_id: int, number: str) -> OwnAccount:
+async def find_account(connection: LeanConnection, user_id: int, number: str) -> OwnAccount:
     """Return an account of the person, open or closed. Raises AccountNotFound."""
-    wallets = Tables.wallets.c
-    connection = await session.connection()
-    rows = await connection.execute(
-        select(Tables.wallets).where(wallets.wallet_number == number, wallets.user_id == user_id)
-    )
-    row = rows.first()
-    if row is None:
+    rows = await connection.select(_ACCOUNT, {"user_id": user_id, "number": number})
+    if not rows:
         raise AccountNotFound
-    return _own_account(row)
+    return _own_account(rows[0])
 
 
-async def read_balance_at(session: AsyncSession, account: OwnAccount, at: datetime) -> Money:
+async def read_balance_at(connection: LeanConnection, account: OwnAccount, at: datetime) -> Money:
     """Return what the account held at a time: 0 before its first entry."""
-    connection = await session.connection()
-    found = await connection.execute(_BALANCE_AT, {"wallet_id": account.id, "at": at})
-    return Money(found.scalar() or 0, account.balance.currency)
+    rows = await connection.select(_BALANCE_AT, {"wallet_id": account.id, "at": at})
+    return Money(rows[0][0] if rows else 0, account.balance.currency)
 
 
 async def read_account_entries(
-    session: AsyncSession, account: OwnAccount, part: Slice
+    connection: LeanConnection, account: OwnAccount, part: Slice
 ) -> tuple[list[AccountEntry], str | None]:
     """Return a page of the account's entries, newest first, and the next cursor.
 
     Raises InvalidCursor.
     """
-    entries, transactions = Tables.entries.c, Tables.transactions.c
-    statement = (
-        select(
-            Tables.entries,
-            transactions.type,
-            transactions.description,
-            transactions.created_at.label("transaction_at"),
-        )
-        .join(Tables.transactions, transactions.id == entries.transaction_id)
-        .where(entries.wallet_id == account.id)
+    rows, next_cursor = await read_page(
+        connection, _ENTRIES, {"wallet_id": account.id}, part, ENTRIES
     )
-    rows, next_cursor = await read_page(session, statement, entries.id, part, ENTRIES)
     return [_account_entry(row) for row in rows], next_cursor
 
+
+def _of_owner(wallets: Any) -> Select[Any]:
+    """Select a person's accounts as they see them."""
+    return select(
+        wallets.id,
+        wallets.wallet_number,
+        wallets.name,
+        wallets.is_primary,
+        wallets.balance_minor,
+        wallets.currency,
+        wallets.created_at,
+        wallets.closed_at,
+    ).where(wallets.user_id == bindparam("user_id"))
+
+
+def _entries_of_account(entries: Any, transactions: Any) -> Select[Any]:
+    statement = (
+        select(
+            entries.id,
+            entries.transaction_id,
+            transactions.type,
+            entries.entry_type,
+            entries.amount_minor,
+            entries.balance_snapshot_minor,
+            entries.currency,
+            transactions.description,
+            entries.created_at,
+            transactions.created_at,
+        )
+        .join(Tables.transactions, transactions.id == entries.transaction_id)
+        .where(entries.wallet_id == bindparam("wallet_id"))
+    )
+    return newest(statement, entries.id)
+
+
+_ACCOUNT: Final = _of_owner(Tables.wallets.c).where(
+    Tables.wallets.c.wallet_number == bindparam("number")
+)
+_OPEN_ACCOUNTS: Final = newest(
+    _of_owner(Tables.wallets.c).where(Tables.wallets.c.closed_at.is_(None)), Tables.wallets.c.id
+)
+_ENTRIES: Final = _entries_of_account(Tables.entries.c, Tables.transactions.c)
 
 # Entries of a wallet have ids and times that never decrease, so the last one at a time is found by
 # halving the ids, each step one look into the index of (wallet, id): some thirty for a thousand
@@ -125,27 +151,30 @@ _BALANCE_AT: Final = text(
 ).bindparams(bindparam("at", type_=UtcDateTime))
 
 
-def _own_account(row: Any) -> OwnAccount:
+def _own_account(row: Sequence[Any]) -> OwnAccount:
+    id_, number, name, is_primary, balance_minor, currency, created_at, closed_at = row
     return OwnAccount(
-        id=row.id,
-        number=row.wallet_number,
-        name=row.name,
-        is_primary=row.is_primary,
-        balance=Money(row.balance_minor, row.currency),
-        created_at=row.created_at,
-        closed_at=row.closed_at,
+        id=id_,
+        number=number,
+        name=name,
+        is_primary=is_primary,
+        balance=Money(balance_minor, currency),
+        created_at=created_at,
+        closed_at=closed_at,
     )
 
 
-def _account_entry(row: Any) -> AccountEntry:
+def _account_entry(row: Sequence[Any]) -> AccountEntry:
+    id_, transaction_id, type_, entry_type, minor, balance_minor, currency, *rest = row
+    description, created_at, transaction_at = rest
     return AccountEntry(
-        id=row.id,
-        transaction_id=row.transaction_id,
-        type=row.type,
-        entry_type=row.entry_type,
-        money=Money(row.amount_minor, row.currency),
-        balance=Money(row.balance_snapshot_minor, row.currency),
-        description=row.description,
-        created_at=row.created_at,
-        transaction_at=row.transaction_at,
+        id=id_,
+        transaction_id=transaction_id,
+        type=type_,
+        entry_type=entry_type,
+        money=Money(minor, currency),
+        balance=Money(balance_minor, currency),
+        description=description,
+        created_at=created_at,
+        transaction_at=transaction_at,
     )

@@ -3,22 +3,33 @@
 Looks only; credits move in `core.ledger`, like all else.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Subquery, Table, and_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlalchemy import ColumnElement, Select, Subquery, and_, bindparam, select
 
 from core.account_errors import CreditUserNotFound
 from core.assets import Asset
 from core.commands import CreditType
 from core.history import EntryType, TransactionState
-from core.paging import ENTRIES, TRANSACTIONS, Slice, beyond, cut, newest_of_all
+from core.paging import (
+    ENTRIES,
+    TRANSACTIONS,
+    Slice,
+    cut,
+    in_places,
+    newest_of_all,
+    parameters_of,
+    place,
+)
+from db.lean import LeanConnection
 from db.models import Tables
 
-_OF_ASSET: Final = (Tables.assets.c.id.label("asset_id"), Tables.assets.c.scale)
+# More sizes than there are: each is twice the one before it (`in_places`).
+_STATEMENTS_LIMIT: Final = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,117 +80,163 @@ class CreditEntry:
     created_at: datetime
 
 
-async def read_balance(session: AsyncSession, external_user_id: str, asset: Asset) -> CreditBalance:
+async def read_balance(
+    connection: LeanConnection, external_user_id: str, asset: Asset
+) -> CreditBalance:
     """Return what somebody holds of an asset now. Raises CreditUserNotFound."""
-    holders, wallets = Tables.credit_holders, Tables.wallets
-    of_asset = and_(wallets.c.holder_id == holders.c.id, wallets.c.currency == asset.code)
-    rows = await (await session.connection()).execute(
-        select(wallets.c.id, wallets.c.balance_minor)
-        .select_from(holders.join(wallets, of_asset, isouter=True))
-        .where(holders.c.external_user_id == external_user_id)
-    )
-    row = rows.first()
-    if row is None:
-        raise CreditUserNotFound
-    return CreditBalance(balance_minor=row.balance_minor or 0, account_id=row.id)
+    accounts = await _accounts_of(connection, external_user_id, asset)
+    if not accounts:
+        return CreditBalance(balance_minor=0, account_id=None)
+    [(account_id, balance_minor)] = accounts
+    return CreditBalance(balance_minor=balance_minor, account_id=account_id)
 
 
 async def read_transactions(
-    session: AsyncSession, external_user_id: str, page: CreditPage
+    connection: LeanConnection, external_user_id: str, page: CreditPage
 ) -> tuple[list[CreditTransaction], str | None]:
     """Return a page of somebody's transactions, newest first, and the cursor of the next one.
 
     Attempts that failed are among them. Raises CreditUserNotFound and InvalidCursor.
     """
-    connection = await session.connection()
-    transactions = Tables.transactions
-    ids = await _page_of(connection, transactions, TRANSACTIONS, external_user_id, page)
-    if ids is None:
-        return [], None
-    rows = await connection.execute(
-        select(transactions, *_OF_ASSET)
-        .join(ids, ids.c.id == transactions.c.id)
-        .join(Tables.assets, Tables.assets.c.code == transactions.c.currency)
-        .order_by(transactions.c.id.desc())
+    rows, next_cursor = await _page_of(
+        connection, _transactions_statement, external_user_id, page, TRANSACTIONS
     )
-    shown, next_cursor = cut(rows.all(), page, TRANSACTIONS)
-    return [_transaction(row) for row in shown], next_cursor
+    return [_transaction(row) for row in rows], next_cursor
 
 
 async def read_ledger(
-    session: AsyncSession, external_user_id: str, page: CreditPage
+    connection: LeanConnection, external_user_id: str, page: CreditPage
 ) -> tuple[list[CreditEntry], str | None]:
     """Return a page of the entries on somebody's accounts, as `read_transactions` does."""
-    connection = await session.connection()
-    entries, transactions = Tables.entries, Tables.transactions
-    ids = await _page_of(connection, entries, ENTRIES, external_user_id, page)
-    if ids is None:
-        return [], None
-    rows = await connection.execute(
-        select(entries, transactions.c.type, *_OF_ASSET)
-        .join(ids, ids.c.id == entries.c.id)
-        .join(Tables.assets, Tables.assets.c.code == entries.c.currency)
-        .join(transactions, transactions.c.id == entries.c.transaction_id)
-        .order_by(entries.c.id.desc())
+    rows, next_cursor = await _page_of(
+        connection, _entries_statement, external_user_id, page, ENTRIES
     )
-    shown, next_cursor = cut(rows.all(), page, ENTRIES)
-    return [_entry(row) for row in shown], next_cursor
+    return [_entry(row) for row in rows], next_cursor
 
 
 async def _page_of(
-    connection: AsyncConnection, table: Table, of: bytes, external_user_id: str, page: CreditPage
-) -> Subquery | None:
-    """Select the ids of a page of a table's rows; None if there is nothing to select from."""
-    asked = beyond(table.c.id, page, of)
-    account_ids = await _accounts_of(connection, external_user_id, page.asset)
-    if not account_ids:
-        return None
-    ids = select(table.c.id).where(*asked)
-    lists = [ids.where(table.c.wallet_id == account_id) for account_id in account_ids]
-    return newest_of_all(lists, table.c.id, page).subquery()
+    connection: LeanConnection,
+    statement_of: Callable[[int], Select[Any]],
+    external_user_id: str,
+    page: CreditPage,
+    of: bytes,
+) -> tuple[Sequence[Any], str | None]:
+    """Return a page of what is selected for so many accounts. Raises as `read_transactions`."""
+    part = parameters_of(page, of)
+    accounts = await _accounts_of(connection, external_user_id, page.asset)
+    if not accounts:
+        return [], None
+    places = in_places([account_id for account_id, _ in accounts])
+    return cut(await connection.select(statement_of(len(places)), part | places), page, of)
 
 
 async def _accounts_of(
-    connection: AsyncConnection, external_user_id: str, asset: Asset | None
-) -> list[int]:
-    """Return the ids of somebody's accounts. Raises CreditUserNotFound."""
-    holders, wallets = Tables.credit_holders.c, Tables.wallets.c
-    found = await connection.execute(
-        select(holders.id).where(holders.external_user_id == external_user_id)
-    )
-    holder_id = found.scalar()
-    if holder_id is None:
-        raise CreditUserNotFound
-    accounts = select(wallets.id).where(wallets.holder_id == holder_id)
+    connection: LeanConnection, external_user_id: str, asset: Asset | None
+) -> Sequence[tuple[int, int]]:
+    """Return the ids of somebody's accounts and what they hold. Raises CreditUserNotFound."""
+    statement, asked = _ACCOUNTS, {"external_user_id": external_user_id}
     if asset is not None:
-        accounts = accounts.where(wallets.currency == asset.code)
-    return list((await connection.execute(accounts)).scalars())
+        statement, asked["code"] = _ACCOUNT_OF_ASSET, asset.code
+    rows = await connection.select(statement, asked)
+    if not rows:
+        raise CreditUserNotFound
+    # Who is known, and has no account, is one row without one.
+    return [(account_id, minor) for account_id, minor in rows if account_id is not None]
 
 
-def _transaction(row: Any) -> CreditTransaction:
-    return CreditTransaction(
-        id=row.id,
-        type=row.type,
-        state=row.state,
-        failure_code=row.failure_code,
-        asset_id=row.asset_id,
-        scale=row.scale,
-        amount_minor=row.amount_minor,
-        created_at=row.created_at,
+def _accounts_statement(*conditions: ColumnElement[bool]) -> Select[Any]:
+    holders, wallets = Tables.credit_holders, Tables.wallets
+    held = and_(wallets.c.holder_id == holders.c.id, *conditions)
+    return (
+        select(wallets.c.id, wallets.c.balance_minor)
+        .select_from(holders.join(wallets, held, isouter=True))
+        .where(holders.c.external_user_id == bindparam("external_user_id"))
     )
 
 
-def _entry(row: Any) -> CreditEntry:
-    sign = 1 if row.entry_type == "CREDIT" else -1
+_ACCOUNTS: Final = _accounts_statement()
+_ACCOUNT_OF_ASSET: Final = _accounts_statement(Tables.wallets.c.currency == bindparam("code"))
+
+
+@lru_cache(maxsize=_STATEMENTS_LIMIT)
+def _transactions_statement(places: int) -> Select[Any]:
+    transactions, assets = Tables.transactions.c, Tables.assets.c
+    ids = _newest_ids(transactions, places)
+    return (
+        select(
+            transactions.id,
+            transactions.type,
+            transactions.state,
+            transactions.failure_code,
+            assets.id,
+            assets.scale,
+            transactions.amount_minor,
+            transactions.created_at,
+        )
+        .join(ids, ids.c.id == transactions.id)
+        .join(Tables.assets, assets.code == transactions.currency)
+        .order_by(transactions.id.desc())
+    )
+
+
+@lru_cache(maxsize=_STATEMENTS_LIMIT)
+def _entries_statement(places: int) -> Select[Any]:
+    entries, assets, transactions = Tables.entries.c, Tables.assets.c, Tables.transactions.c
+    ids = _newest_ids(entries, places)
+    return (
+        select(
+            entries.id,
+            entries.transaction_id,
+            entries.wallet_id,
+            transactions.type,
+            entries.entry_type,
+            assets.id,
+            assets.scale,
+            entries.amount_minor,
+            entries.balance_snapshot_minor,
+            entries.created_at,
+        )
+        .join(ids, ids.c.id == entries.id)
+        .join(Tables.assets, assets.code == entries.currency)
+        .join(Tables.transactions, transactions.id == entries.transaction_id)
+        .order_by(entries.id.desc())
+    )
+
+
+def _newest_ids(columns: Any, places: int) -> Subquery:
+    """Select the ids of a page of a table's rows of so many accounts; see `core.paging`."""
+    ids = select(columns.id)
+    lists = [ids.where(columns.wallet_id == bindparam(place(n))) for n in range(places)]
+    return newest_of_all(lists, columns.id).subquery()
+
+
+def _transaction(row: Sequence[Any]) -> CreditTransaction:
+    id_, type_, state, failure_code, asset_id, scale, amount_minor, created_at = row
+    return CreditTransaction(
+        id=id_,
+        type=type_,
+        state=state,
+        failure_code=failure_code,
+        asset_id=asset_id,
+        scale=scale,
+        amount_minor=amount_minor,
+        created_at=created_at,
+    )
+
+
+def _entry(row: Sequence[Any]) -> CreditEntry:
+    id_, transaction_id, account_id, type_, entry_type, asset_id, scale, *rest = row
+    amount_minor, balance_minor, created_at = rest
+    sign = 1 if entry_type == "CREDIT" else -1
     return CreditEntry(
-        id=row.id,
-        transaction_id=row.transaction_id,
-        account_id=row.wallet_id,
-        type=row.type,
-        entry_type=row.entry_type,
-        asset_id=row.asset_id,
-        scale=row.scale,
-        signed_minor=sign * row.amount_minor,
-        balance_minor=row.balance_snapshot_minor,
-        created_at=row.created_at,
+        id=id_,
+        transaction_id=transaction_id,
+        account_id=account_id,
+        type=type_,
+        entry_type=entry_type,
+        asset_id=asset_id,
+        scale=scale,
+        signed_minor=sign * amount_minor,
+        balance_minor=balance_minor,
+        created_at=created_at,
     )

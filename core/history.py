@@ -3,16 +3,16 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, Select, Subquery, func, literal_column, or_, select
-from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlalchemy import BindParameter, Select, Subquery, bindparam, func, literal_column, or_, select
 
 from core.commands import TransactionType
 from core.errors import TransactionNotFound
 from core.money import Money
-from core.paging import TRANSACTIONS, Slice, beyond, cut, newest_of_all
+from core.paging import TRANSACTIONS, Slice, cut, in_places, newest_of_all, parameters_of, place
+from db.lean import LeanConnection
 from db.models import Tables
 
 TransactionState = Literal["PROCESSING", "SUCCESS", "FAILED"]
@@ -26,6 +26,8 @@ UNKNOWN_RECIPIENT: Final = "Unknown Recipient"
 
 # As many as a person may have open. Whoever closed others sees the latest of these too, up to here.
 WALLETS_OF_A_PERSON_LIMIT: Final = 100
+# As many as there are for up to that many wallets and all that can be asked of a history.
+_STATEMENTS_LIMIT: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,11 @@ class HistoryPage(Slice):
     type: TransactionType | None = None
     since: datetime | None = None
     until: datetime | None = None
+
+    def asked(self) -> dict[str, Any]:
+        """Return what is asked of each transaction, by name."""
+        asked = {"type": self.type, "since": self.since, "until": self.until}
+        return {name: value for name, value in asked.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,147 +71,168 @@ class EntryView:
 
 
 async def read_history(
-    session: AsyncSession, user_id: int, page: HistoryPage, *, primary_only: bool = False
+    connection: LeanConnection, user_id: int, page: HistoryPage, *, primary_only: bool = False
 ) -> tuple[list[HistoryItem], str | None]:
     """Return a page of the person's transactions and the cursor of the next one, None at the end.
 
     Includes closed wallets and failed attempts of one's own, but not those of others; with
     `primary_only` not those of further accounts either. Raises InvalidCursor.
     """
-    connection = await session.connection()
-    asked = _asked(page)
-    wallet_ids = await _wallets_of(connection, user_id, primary_only=primary_only)
-    if not wallet_ids:
+    part, asked = parameters_of(page, TRANSACTIONS), page.asked()
+    statement = _PRIMARY_WALLETS if primary_only else _WALLETS
+    wallets = await connection.select(statement, {"user_id": user_id})
+    if not wallets:
         return [], None
-    ids = newest_of_all(_roles(wallet_ids, asked), Tables.transactions.c.id, page).subquery()
-    rows = (await connection.execute(_named_transactions(ids))).all()
+    places = in_places([wallet_id for (wallet_id,) in wallets])
+    statement = _history_statement(len(places), frozenset(asked))
+    rows = await connection.select(statement, part | asked | places)
     shown, next_cursor = cut(rows, page, TRANSACTIONS)
     return [_history_item(row) for row in shown], next_cursor
 
 
-async def read_entries(session: AsyncSession, user_id: int, transaction_id: int) -> list[EntryView]:
+async def read_entries(
+    connection: LeanConnection, user_id: int, transaction_id: int
+) -> list[EntryView]:
     """Return the entries of a transaction, debit first; none if it failed.
 
     Raises TransactionNotFound unless the person has a part in it; another's failed attempt is
     not theirs.
     """
-    connection = await session.connection()
-    transactions, entries, wallets = Tables.transactions.c, Tables.entries.c, Tables.wallets.c
-    own = select(wallets.id).where(wallets.user_id == user_id)
-    found = await connection.execute(
-        select(transactions.id).where(
-            transactions.id == transaction_id,
-            or_(
-                transactions.wallet_id.in_(own),
-                transactions.counterparty_wallet_id.in_(own) & (transactions.state != "FAILED"),
-            ),
-        )
-    )
-    if found.first() is None:
+    asked = {"transaction_id": transaction_id, "user_id": user_id}
+    rows = await connection.select(_ENTRIES, asked)
+    if not rows:
         raise TransactionNotFound
-    rows = await connection.execute(
-        select(Tables.entries, wallets.user_id.label("owner_id"))
-        .join(Tables.wallets, wallets.id == entries.wallet_id, isouter=True)
-        .where(entries.transaction_id == transaction_id)
-        .order_by(entries.entry_type.desc())
-    )
-    return [_entry_view(row, user_id) for row in rows]
+    # A transaction without entries is one row, of which nothing is an entry.
+    return [_entry_view(row, user_id) for row in rows if row[0] is not None]
 
 
-async def _wallets_of(
-    connection: AsyncConnection, user_id: int, *, primary_only: bool
-) -> list[int]:
-    wallets = Tables.wallets.c
-    which = (wallets.is_primary,) if primary_only else ()
-    rows = await connection.execute(
-        select(wallets.id)
-        .where(wallets.user_id == user_id, *which)
-        .order_by(wallets.closed_at.is_not(None), wallets.id.desc())
-        .limit(WALLETS_OF_A_PERSON_LIMIT)
-    )
-    return [row.id for row in rows]
+_WALLETS: Final = (
+    select(Tables.wallets.c.id)
+    .where(Tables.wallets.c.user_id == bindparam("user_id"))
+    .order_by(Tables.wallets.c.closed_at.is_not(None), Tables.wallets.c.id.desc())
+    .limit(WALLETS_OF_A_PERSON_LIMIT)
+)
+_PRIMARY_WALLETS: Final = _WALLETS.where(Tables.wallets.c.is_primary)
 
 
-def _asked(page: HistoryPage) -> list[ColumnElement[bool]]:
+@lru_cache(maxsize=_STATEMENTS_LIMIT)
+def _history_statement(places: int, asked: frozenset[str]) -> Select[Any]:
+    """Select a page of what so many wallets did; see `core.paging`."""
     transactions = Tables.transactions.c
-    conditions = beyond(transactions.id, page, TRANSACTIONS)
-    if page.type is not None:
-        conditions.append(transactions.type == page.type)
-    if page.since is not None:
-        conditions.append(transactions.created_at >= page.since)
-    if page.until is not None:
-        conditions.append(transactions.created_at <= page.until)
-    return conditions
+    conditions = {
+        "type": transactions.type == bindparam("type"),
+        "since": transactions.created_at >= bindparam("since"),
+        "until": transactions.created_at <= bindparam("until"),
+    }
+    ids = select(transactions.id).where(*[conditions[name] for name in sorted(asked)])
+    lists = (role for number in range(places) for role in _roles(ids, number))
+    return _named_transactions(newest_of_all(lists, transactions.id).subquery())
 
 
-def _roles(
-    wallet_ids: Sequence[int], asked: Sequence[ColumnElement[bool]]
-) -> Iterator[Select[Any]]:
-    """Select the ids of what each wallet did and, apart from them, of what was sent to it."""
+def _roles(ids: Select[Any], number: int) -> Iterator[Select[Any]]:
+    """Select the ids of what a wallet did and, apart from them, of what was sent to it."""
     transactions = Tables.transactions.c
+    wallet_id: BindParameter[int] = bindparam(place(number))
     # Part of the text, not a parameter: PostgreSQL's plan for any value takes "not this state" of a
     # column that has hardly another one to be no row at all, and would then read and sort all that
     # a wallet ever received.
     not_failed = transactions.state != literal_column("'FAILED'")
-    ids = select(transactions.id).where(*asked)
-    for wallet_id in wallet_ids:
-        yield ids.where(transactions.wallet_id == wallet_id)
-        yield ids.where(transactions.counterparty_wallet_id == wallet_id, not_failed)
+    yield ids.where(transactions.wallet_id == wallet_id)
+    yield ids.where(transactions.counterparty_wallet_id == wallet_id, not_failed)
 
 
 def _named_transactions(ids: Subquery) -> Select[Any]:
     """Select the transactions with the names of both people, newest first."""
-    transactions, payments = Tables.transactions, Tables.provider_payments
+    transactions, payments = Tables.transactions.c, Tables.provider_payments
     own_wallet, other_wallet = Tables.wallets.alias(), Tables.wallets.alias()
     owner, other = Tables.users.alias(), Tables.users.alias()
     return (
         select(
-            transactions,
+            transactions.id,
+            transactions.amount_minor,
+            transactions.currency,
+            transactions.type,
+            transactions.created_at,
             # To a person a payout has succeeded when it has arrived, not when it has left.
-            func.coalesce(payments.c.state, transactions.c.state).label("state_told"),
-            owner.c.first_name.label("owner_first_name"),
-            owner.c.last_name.label("owner_last_name"),
-            other.c.first_name.label("other_first_name"),
-            other.c.last_name.label("other_last_name"),
+            func.coalesce(payments.c.state, transactions.state),
+            owner.c.first_name,
+            owner.c.last_name,
+            other.c.first_name,
+            other.c.last_name,
         )
-        .join(ids, ids.c.id == transactions.c.id)
-        .join(payments, payments.c.transaction_id == transactions.c.id, isouter=True)
-        .join(own_wallet, own_wallet.c.id == transactions.c.wallet_id)
+        .join(ids, ids.c.id == transactions.id)
+        .join(payments, payments.c.transaction_id == transactions.id, isouter=True)
+        .join(own_wallet, own_wallet.c.id == transactions.wallet_id)
         .join(owner, owner.c.id == own_wallet.c.user_id, isouter=True)
-        .join(
-            other_wallet, other_wallet.c.id == transactions.c.counterparty_wallet_id, isouter=True
-        )
+        .join(other_wallet, other_wallet.c.id == transactions.counterparty_wallet_id, isouter=True)
         .join(other, other.c.id == other_wallet.c.user_id, isouter=True)
-        .order_by(transactions.c.id.desc())
+        .order_by(transactions.id.desc())
     )
 
 
-def _history_item(row: Any) -> HistoryItem:
-    owner = f"{row.owner_first_name} {row.owner_last_name}"
+def _entries_statement() -> Select[Any]:
+    """Select the entries of a transaction that a person has a part in."""
+    transactions, entries, wallets = Tables.transactions, Tables.entries, Tables.wallets
+    user_id: BindParameter[int] = bindparam("user_id")
+    own = select(wallets.c.id).where(wallets.c.user_id == user_id)
+    other = wallets.alias()
+    return (
+        select(
+            entries.c.id,
+            entries.c.transaction_id,
+            entries.c.wallet_id,
+            entries.c.entry_type,
+            entries.c.amount_minor,
+            entries.c.currency,
+            entries.c.balance_snapshot_minor,
+            entries.c.created_at,
+            other.c.user_id,
+        )
+        .select_from(transactions)
+        .join(entries, entries.c.transaction_id == transactions.c.id, isouter=True)
+        .join(other, other.c.id == entries.c.wallet_id, isouter=True)
+        .where(
+            transactions.c.id == bindparam("transaction_id"),
+            or_(
+                transactions.c.wallet_id.in_(own),
+                transactions.c.counterparty_wallet_id.in_(own) & (transactions.c.state != "FAILED"),
+            ),
+        )
+        .order_by(entries.c.entry_type.desc())
+    )
+
+
+_ENTRIES: Final = _entries_statement()
+
+
+def _history_item(row: Sequence[Any]) -> HistoryItem:
+    id_, minor, currency, type_, date, state, *names = row
+    owner_first, owner_last, other_first, other_last = names
+    owner = f"{owner_first} {owner_last}"
     sender, receiver = owner, EXTERNAL_DESTINATION
-    if row.type in _FROM_OUTSIDE:
+    if type_ in _FROM_OUTSIDE:
         sender, receiver = EXTERNAL_SOURCE, owner
-    elif row.type == "transfer":
-        known = row.other_first_name is not None
-        receiver = f"{row.other_first_name} {row.other_last_name}" if known else UNKNOWN_RECIPIENT
+    elif type_ == "transfer":
+        receiver = UNKNOWN_RECIPIENT if other_first is None else f"{other_first} {other_last}"
     return HistoryItem(
-        id=row.id,
-        money=Money(row.amount_minor, row.currency),
-        type=row.type,
-        date=row.created_at,
+        id=id_,
+        money=Money(minor, currency),
+        type=type_,
+        date=date,
         sender=sender,
         receiver=receiver,
-        state=row.state_told,
+        state=state,
     )
 
 
-def _entry_view(row: Any, user_id: int) -> EntryView:
+def _entry_view(row: Sequence[Any], user_id: int) -> EntryView:
+    id_, transaction_id, wallet_id, entry_type, minor, currency, balance, at, owner_id = row
     return EntryView(
-        id=row.id,
-        transaction_id=row.transaction_id,
-        wallet_id=row.wallet_id,
-        entry_type=row.entry_type,
-        money=Money(row.amount_minor, row.currency),
-        balance_minor=row.balance_snapshot_minor if row.owner_id == user_id else None,
-        created_at=row.created_at,
+        id=id_,
+        transaction_id=transaction_id,
+        wallet_id=wallet_id,
+        entry_type=entry_type,
+        money=Money(minor, currency),
+        balance_minor=balance if owner_id == user_id else None,
+        created_at=at,
     )

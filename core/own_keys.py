@@ -27,7 +27,7 @@ from core.key_errors import (
     ApiKeyNotFound,
     TooManyApiKeys,
 )
-from core.paging import API_KEYS, Slice, read_page
+from core.paging import API_KEYS, Slice, cut, newest, parameters_of
 from core.retrying import in_transaction
 from db.clock import database_now
 from db.models import Tables
@@ -105,9 +105,10 @@ async def list_own(
 
     Raises InvalidCursor.
     """
-    keys = Tables.api_keys.c
-    statement = await _select_own(session, owner_id)
-    rows, next_cursor = await read_page(session, statement, keys.id, part, API_KEYS)
+    statement = newest(await _select_own(session, owner_id), Tables.api_keys.c.id)
+    connection = await session.connection()
+    found = await connection.execute(statement, parameters_of(part, API_KEYS))
+    rows, next_cursor = cut(found.all(), part, API_KEYS)
     return [key_view(row) for row in rows], next_cursor
 
 

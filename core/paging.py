@@ -1,15 +1,19 @@
-"""Pages of lists whose newest row has the highest id: which part is asked for, and what is next."""
+"""Pages of lists whose newest row has the highest id: which part is asked for, and what is next.
+
+Statements are made once, whatever is asked for: making one takes SQLAlchemy longer than PostgreSQL
+needs to answer it. Which part of the list it is goes along as parameters (`parameters_of`).
+"""
 
 import base64
 import binascii
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import ColumnElement, Select, Subquery, select, union
-from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlalchemy import BigInteger, BindParameter, ColumnElement, Select, bindparam, select, union
 
 from core.errors import InvalidCursor
+from db.lean import LeanConnection
 
 # Which list a cursor is of: one of another list is refused.
 TRANSACTIONS: Final = b"t"
@@ -17,7 +21,10 @@ ACCOUNTS: Final = b"a"
 ENTRIES: Final = b"e"
 API_KEYS: Final = b"k"
 
-Row = TypeVar("Row", bound=Any)
+# Without a cursor a page is of what comes before this, which is all: ids are far from it.
+_HIGHEST_ID: Final = 2**63 - 1
+
+Row = TypeVar("Row", bound=Sequence[Any])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,41 +53,81 @@ def decode_cursor(cursor: str, of: bytes = TRANSACTIONS) -> int:
     return row_id
 
 
-def beyond(ids: ColumnElement[int], part: Slice, of: bytes) -> list[ColumnElement[bool]]:
-    """Return the conditions that leave out what is before the cursor. Raises InvalidCursor."""
-    return [] if part.cursor is None else [ids < decode_cursor(part.cursor, of)]
+def parameters_of(part: Slice, of: bytes) -> dict[str, int]:
+    """Return what the statements below take besides their own parameters. Raises InvalidCursor.
+
+    One row more than the page has tells whether there is a next one.
+    """
+    return {
+        "before": _HIGHEST_ID if part.cursor is None else decode_cursor(part.cursor, of),
+        "skipped": part.offset,
+        "rows": part.limit + 1,
+        "needed": part.offset + part.limit + 1,
+    }
 
 
-def newest(statement: Select[Any], ids: ColumnElement[int], part: Slice) -> Select[Any]:
-    """Select one page, newest first, and one row more to tell whether there is a next."""
-    return statement.order_by(ids.desc()).limit(part.limit + 1).offset(part.offset)
+def newest(statement: Select[Any], ids: ColumnElement[int]) -> Select[Any]:
+    """Select one page, newest first, of what comes before the cursor."""
+    return _cut_out(statement.where(ids < _number("before")), ids)
 
 
-def newest_of_all(
-    lists: Iterable[Select[Any]], ids: ColumnElement[int], part: Slice
-) -> Select[Any]:
+def newest_of_all(lists: Iterable[Select[Any]], ids: ColumnElement[int]) -> Select[Any]:
     """Select the ids of `newest` out of several lists, each of which has an index of its own.
 
     One condition for all of them would sort them whole. Instead each is read newest first, no
-    further than the page needs, and the short lists are merged.
+    further than the page needs, and the short lists are merged. What is in two of them counts once.
     """
-    needed = part.offset + part.limit + 1
-    short = [each.order_by(ids.desc()).limit(needed).subquery() for each in lists]
-    merged: Subquery = union(*[select(*each.c) for each in short]).subquery()
+    short = [
+        each.where(ids < _number("before")).order_by(ids.desc()).limit(_number("needed")).subquery()
+        for each in lists
+    ]
+    merged = union(*[select(*each.c) for each in short]).subquery()
     (merged_ids,) = merged.c
-    return newest(select(merged_ids), merged_ids, part)
+    return _cut_out(select(merged_ids), merged_ids)
+
+
+def in_places(ids: Sequence[int]) -> dict[str, int]:
+    """Give ids, of which there is at least one, names as parameters, in one of a few numbers.
+
+    A statement about three wallets is one about four, of which one is named twice: so there are
+    eight statements for up to a hundred, and not a hundred.
+    """
+    places = 1 << (len(ids) - 1).bit_length()
+    return {place(n): ids[n] if n < len(ids) else ids[0] for n in range(places)}
+
+
+def place(number: int) -> str:
+    """Return the name of a parameter of `in_places`."""
+    return f"place_{number}"
 
 
 def cut(rows: Sequence[Row], part: Slice, of: bytes) -> tuple[Sequence[Row], str | None]:
-    """Return the rows of the page itself and the cursor of the next page, None at the end."""
+    """Return the rows of the page itself and the cursor of the next page, None at the end.
+
+    The first column is the id.
+    """
     shown = rows[: part.limit]
-    return shown, encode_cursor(shown[-1].id, of) if len(rows) > part.limit else None
+    return shown, encode_cursor(shown[-1][0], of) if len(rows) > part.limit else None
 
 
 async def read_page(
-    session: AsyncSession, statement: Select[Any], ids: ColumnElement[int], part: Slice, of: bytes
+    connection: LeanConnection,
+    statement: Select[Any],
+    parameters: Mapping[str, Any],
+    part: Slice,
+    of: bytes,
 ) -> tuple[Sequence[Any], str | None]:
-    """Return a page of what `statement` selects, as `cut` does. Raises InvalidCursor."""
-    connection = await session.connection()
-    chosen = newest(statement.where(*beyond(ids, part, of)), ids, part)
-    return cut((await connection.execute(chosen)).all(), part, of)
+    """Return a page of what a statement of this module selects, as `cut` does.
+
+    Raises InvalidCursor.
+    """
+    rows = await connection.select(statement, {**parameters, **parameters_of(part, of)})
+    return cut(rows, part, of)
+
+
+def _cut_out(statement: Select[Any], ids: ColumnElement[int]) -> Select[Any]:
+    return statement.order_by(ids.desc()).limit(_number("rows")).offset(_number("skipped"))
+
+
+def _number(name: str) -> BindParameter[int]:
+    return bindparam(name, type_=BigInteger)

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Select, or_, select
-from sqlmodel.ext.asyncio.session import AsyncSession
+from sqlalchemy import BindParameter, Select, bindparam, or_, select
 
 from core.account_errors import TransferNotFound
 from core.history import TransactionState
 from core.money import Money
+from db.lean import LeanConnection
 from db.models import Tables
 
 
@@ -28,44 +28,51 @@ class TransferView:
 
 
 async def read_transfer(
-    session: AsyncSession, user_id: int, transaction_id: int, created_at: datetime
+    connection: LeanConnection, user_id: int, transaction_id: int, created_at: datetime
 ) -> TransferView:
     """Return the transfer with this id that was made at this time.
 
     Raises TransferNotFound unless the person has a part in it; another's failed attempt is not
     theirs.
     """
-    connection = await session.connection()
-    rows = await connection.execute(_statement(user_id, transaction_id, created_at))
-    row = rows.first()
-    if row is None:
+    rows = await connection.select(
+        _TRANSFER,
+        {"user_id": user_id, "transaction_id": transaction_id, "created_at": created_at},
+    )
+    if not rows:
         raise TransferNotFound
+    state, failure_code, from_number, to_number, minor, currency, description = rows[0]
     return TransferView(
-        id=row.id,
-        state=row.state,
-        failure_code=row.failure_code,
-        from_number=row.from_number,
-        to_number=row.to_number,
-        money=Money(row.amount_minor, row.currency),
-        description=row.description,
-        created_at=row.created_at,
+        id=transaction_id,
+        state=state,
+        failure_code=failure_code,
+        from_number=from_number,
+        to_number=to_number,
+        money=Money(minor, currency),
+        description=description,
+        created_at=created_at,
     )
 
 
-def _statement(user_id: int, transaction_id: int, created_at: datetime) -> Select[Any]:
+def _statement() -> Select[Any]:
     transactions = Tables.transactions.c
     own, other = Tables.wallets.alias().c, Tables.wallets.alias().c
+    user_id: BindParameter[int] = bindparam("user_id")
     return (
         select(
-            Tables.transactions,
-            own.wallet_number.label("from_number"),
-            other.wallet_number.label("to_number"),
+            transactions.state,
+            transactions.failure_code,
+            own.wallet_number,
+            other.wallet_number,
+            transactions.amount_minor,
+            transactions.currency,
+            transactions.description,
         )
         .join(own.id.table, own.id == transactions.wallet_id)
         .join(other.id.table, other.id == transactions.counterparty_wallet_id, isouter=True)
         .where(
-            transactions.id == transaction_id,
-            transactions.created_at == created_at,
+            transactions.id == bindparam("transaction_id"),
+            transactions.created_at == bindparam("created_at"),
             transactions.type == "transfer",
             or_(
                 own.user_id == user_id,
@@ -73,3 +80,6 @@ def _statement(user_id: int, transaction_id: int, created_at: datetime) -> Selec
             ),
         )
     )
+
+
+_TRANSFER: Final = _statement()

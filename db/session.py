@@ -1,25 +1,29 @@
-"""Engines and the boundary of a transaction: the only place that begins and commits.
+"""The boundary of a transaction: the only place that begins and commits.
 
 `Database.transaction()` is for writing: one use case, one transaction, committed when the block
 ends and before anyone is answered. `Database.reading()` and `Database.snapshot()` are for looking:
-they can never write. What is done in batches has `lean_transaction()` and `lean_reading()`, which
-are the same without a session.
+they can never write. What is done often is done without a session, which costs more than most of
+our statements do: batches by `lean_transaction()` and `lean_reading()`, pages by `lean_turn()`.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass
-from functools import partial
-from typing import Any, Final, NamedTuple, cast
-from uuid import uuid4
+from typing import NamedTuple, cast
 
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from db.engines import (
+    FREE_PLANS,
+    WRITING_CONNECTIONS,
+    DatabaseOptions,
+    create_postgresql_engine,
+    create_sqlite_engines,
+)
 from db.lean import (
     Around,
     LeanConnection,
@@ -30,34 +34,12 @@ from db.lean import (
 )
 from db.lender import Lender
 
-# For the poster, sign-ins and sign-ups; DATABASE_POOL_SIZE is for reading.
-WRITING_CONNECTIONS = 5
+# What other modules take from here although it is defined elsewhere.
+__all__ = ("Database", "DatabaseOptions", "PoolUse")
+
 # Of those for reading, kept for what is looked up in batches, of which few run at a time: whether a
 # sign-in lasts is asked for every request, however many read.
 BATCHES_CONNECTIONS = 2
-# Batches of other processes hold rows for milliseconds. Whoever holds one for longer is not one of
-# us, and must not keep the neighbours waiting.
-LOCK_TIMEOUT_MS = 1_000
-
-# The service finds rows by their keys, and nothing else. The planner would read whole tables while
-# they are small and keep such a plan as they grow; and it would plan each batch anew.
-BY_KEYS: Final = {
-    "plan_cache_mode": "force_generic_plan",
-    "enable_seqscan": "off",
-    "enable_hashjoin": "off",
-    "enable_mergejoin": "off",
-    "jit": "off",
-}
-# For whoever looks at whole tables, proving or migrating: PostgreSQL's own choice.
-FREE_PLANS: Final = (
-    "SET LOCAL plan_cache_mode = auto",
-    "SET LOCAL enable_seqscan = on",
-    "SET LOCAL enable_hashjoin = on",
-    "SET LOCAL enable_mergejoin = on",
-)
-
-SQLITE_BUSY_TIMEOUT_MS = 5_000
-SQLITE_CHECKPOINT_PAGES = 4_000
 
 
 class PoolUse(NamedTuple):
@@ -65,17 +47,6 @@ class PoolUse(NamedTuple):
 
     in_use: int
     limit: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatabaseOptions:
-    """How to reach the database and how long to wait for it."""
-
-    url: str
-    pool_size: int = 10
-    pool_timeout_seconds: float = 1.5
-    command_timeout_seconds: float = 5
-    pgbouncer: bool = False
 
 
 class Database:
@@ -90,14 +61,17 @@ class Database:
         turns = max(1, options.pool_size - BATCHES_CONNECTIONS)
         self._turns = asyncio.Semaphore(turns)
         if make_url(options.url).get_backend_name() == "sqlite":
-            self.engine, reader = _create_sqlite_engines(options)
+            self.engine, reader = create_sqlite_engines(options)
             self._reader, self._snapshots = reader, reader.execution_options()
-            # Its transactions are snapshots; reading alone needs none.
-            event.listen(self._snapshots.sync_engine, "begin", partial(_begin_sqlite, "BEGIN"))
+            # SQLite has no row locks (`FOR UPDATE` is silently nothing) and one writer at a time:
+            # whoever writes takes the write lock before reading what it decides on. A reader's
+            # transactions are snapshots; reading alone needs none.
+            _begin_by(self.engine, "BEGIN IMMEDIATE")
+            _begin_by(self._snapshots, "BEGIN")
         else:
             # Two pools: however many read, and however slowly, postings find a connection.
-            self.engine = _create_postgresql_engine(options, WRITING_CONNECTIONS)
-            reader = _create_postgresql_engine(options, options.pool_size, read_only=True)
+            self.engine = create_postgresql_engine(options, WRITING_CONNECTIONS)
+            reader = create_postgresql_engine(options, options.pool_size, read_only=True)
             read_only = {"postgresql_readonly": True}
             self._snapshots = reader.execution_options(
                 isolation_level="REPEATABLE READ", **read_only
@@ -143,13 +117,19 @@ class Database:
         )
 
     def lean_reading(self) -> AbstractAsyncContextManager[LeanConnection]:
-        """Open a connection that only looks, each statement by itself, as `reading` does."""
+        """Open a connection for a batch's look: each statement by itself, and without a turn."""
         if self.dialect_name == "sqlite":
             return sqlite_statements(self._reader)
         if self._pgbouncer:
             # Outside of a transaction it may answer each message from another connection.
             return self._looks.transaction(self.around_lean)
         return postgresql_statements(self._lenders["readers"], self.around_lean)
+
+    @asynccontextmanager
+    async def lean_turn(self) -> AsyncIterator[LeanConnection]:
+        """Open what `lean_reading` does for one caller's look, in turn as `reading` does."""
+        async with self._turn_to_read(), self.lean_reading() as connection:
+            yield connection
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -208,89 +188,10 @@ class Database:
             await engine.dispose()
 
 
-def _create_postgresql_engine(
-    options: DatabaseOptions, pool_size: int, *, read_only: bool = False
-) -> AsyncEngine:
-    arguments: dict[str, Any] = {
-        "timeout": 2,
-        "command_timeout": options.command_timeout_seconds,
-    }
-    if options.pgbouncer:
-        # In transaction pooling a statement prepared on one server connection is looked for on
-        # another, and pgbouncer refuses start-up settings it does not know.
-        arguments |= {
-            "statement_cache_size": 0,
-            "prepared_statement_cache_size": 0,
-            "prepared_statement_name_func": lambda: f"wallet_{uuid4().hex}",
-        }
-    else:
-        milliseconds = int(options.command_timeout_seconds * 1000)
-        arguments["server_settings"] = {
-            "application_name": "wallet",
-            "statement_timeout": str(milliseconds),
-            "lock_timeout": str(LOCK_TIMEOUT_MS),
-            "idle_in_transaction_session_timeout": str(milliseconds * 2),
-        }
-        arguments["server_settings"] |= BY_KEYS
-        if read_only:
-            arguments["server_settings"]["default_transaction_read_only"] = "on"
-    return create_async_engine(
-        options.url,
-        pool_size=pool_size,
-        max_overflow=0,
-        pool_timeout=options.pool_timeout_seconds,
-        pool_use_lifo=True,
-        pool_recycle=1800,
-        # Parameters are people's data; an error message must not carry them into the log.
-        hide_parameters=True,
-        connect_args=arguments,
-    )
+def _begin_by(engine: AsyncEngine, statement: str) -> None:
+    """Have SQLite's transactions begin by a statement: its driver would begin them by none."""
 
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql(statement)
 
-def _create_sqlite_engines(options: DatabaseOptions) -> tuple[AsyncEngine, AsyncEngine]:
-    """Make the writing engine, of one connection, and the reading one.
-
-    SQLite has no row locks (`FOR UPDATE` is silently nothing) and one writer at a time: whoever
-    writes takes the write lock before reading what it decides on. Within a process the writers
-    wait for the one connection in turn, which is fair; SQLite's own waiting is not.
-    """
-    writer = create_async_engine(
-        options.url,
-        pool_size=1,
-        hide_parameters=True,
-        max_overflow=0,
-        pool_timeout=SQLITE_BUSY_TIMEOUT_MS / 1000,
-    )
-    reader = create_async_engine(
-        options.url,
-        hide_parameters=True,
-        pool_size=options.pool_size,
-        max_overflow=0,
-        pool_timeout=options.pool_timeout_seconds,
-    )
-    event.listen(writer.sync_engine, "connect", partial(_prepare_sqlite, False))
-    event.listen(reader.sync_engine, "connect", partial(_prepare_sqlite, True))
-    event.listen(writer.sync_engine, "begin", partial(_begin_sqlite, "BEGIN IMMEDIATE"))
-    return writer, reader
-
-
-def _prepare_sqlite(query_only: bool, connection: Any, _record: object) -> None:
-    """Make a new SQLite connection durable, concurrent and strict about references."""
-    # The driver would begin lazily, before the first write: too late to be alone, since a read
-    # lock that turns into a write lock fails at once instead of waiting.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    for pragma in (
-        f"busy_timeout = {SQLITE_BUSY_TIMEOUT_MS}",
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        "foreign_keys = ON",
-        f"wal_autocheckpoint = {SQLITE_CHECKPOINT_PAGES}",
-        f"query_only = {int(query_only)}",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin_sqlite(statement: str, connection: Connection) -> None:
-    connection.exec_driver_sql(statement)
+    event.listen(engine.sync_engine, "begin", begin)

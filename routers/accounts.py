@@ -56,8 +56,8 @@ async def read_accounts(
     services: ServicesDep, caller: CallerDep, query: Annotated[PageQuery, Query()]
 ) -> AccountsOut:
     """List one's open accounts, newest first, the wallet of `GET /wallet` among them."""
-    async with services.database.reading() as session:
-        accounts, next_cursor = await list_accounts(session, caller.user_id, query.part)
+    async with services.database.lean_turn() as connection:
+        accounts, next_cursor = await list_accounts(connection, caller.user_id, query.part)
     return AccountsOut.model_construct(
         accounts=[AccountOut.of_owner(account) for account in accounts],
         limit=query.limit,
@@ -71,8 +71,8 @@ async def read_account(
     services: ServicesDep, caller: CallerDep, account_number: NumberInPath
 ) -> AccountOut:
     """Show one of one's accounts, also after it was closed."""
-    async with services.database.reading() as session:
-        account = await find_account(session, caller.user_id, account_number)
+    async with services.database.lean_turn() as connection:
+        account = await find_account(connection, caller.user_id, account_number)
     return AccountOut.of_owner(account)
 
 
@@ -103,11 +103,11 @@ async def read_balance(
 ) -> AccountBalanceOut:
     """Show what an account holds or, with `at`, what it held at that time."""
     now = datetime.now(UTC)
-    async with services.database.reading() as session:
-        account = await find_account(session, caller.user_id, account_number)
+    async with services.database.lean_turn() as connection:
+        account = await find_account(connection, caller.user_id, account_number)
         if query.at is None:
             return AccountBalanceOut.of(account, account.balance, now)
-        balance = await read_balance_at(session, account, query.at)
+        balance = await read_balance_at(connection, account, query.at)
     return AccountBalanceOut.of(account, balance, query.at)
 
 
@@ -119,9 +119,9 @@ async def read_ledger(
     query: Annotated[PageQuery, Query()],
 ) -> AccountLedgerOut:
     """List every debit and credit of an account with the balance after it, newest first."""
-    async with services.database.reading() as session:
-        account = await find_account(session, caller.user_id, account_number)
-        entries, next_cursor = await read_account_entries(session, account, query.part)
+    async with services.database.lean_turn() as connection:
+        account = await find_account(connection, caller.user_id, account_number)
+        entries, next_cursor = await read_account_entries(connection, account, query.part)
     return AccountLedgerOut.model_construct(
         entries=[AccountEntryOut.of(entry) for entry in entries],
         limit=query.limit,

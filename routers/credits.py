@@ -53,8 +53,8 @@ async def read_credits(
 ) -> CreditBalanceOut:
     """Show what somebody holds of an asset."""
     asset = await services.assets.credit(query.asset_type_id)
-    async with services.database.reading() as session:
-        found = await read_balance(session, external_user_id, asset)
+    async with services.database.lean_turn() as connection:
+        found = await read_balance(connection, external_user_id, asset)
     return CreditBalanceOut.of(external_user_id, asset, found)
 
 
@@ -119,8 +119,8 @@ async def list_transactions(
 ) -> CreditTransactionsOut:
     """List what was given to somebody and taken, newest first, failed attempts included."""
     page = query.page(await _asked_asset(services, query))
-    async with services.database.reading() as session:
-        found, next_cursor = await read_transactions(session, external_user_id, page)
+    async with services.database.lean_turn() as connection:
+        found, next_cursor = await read_transactions(connection, external_user_id, page)
     return CreditTransactionsOut(
         transactions=[CreditTransactionOut.of(item) for item in found],
         limit=query.limit,
@@ -139,8 +139,8 @@ async def list_entries(
 ) -> CreditLedgerOut:
     """List the entries on somebody's accounts with the balance after each, newest first."""
     page = query.page(await _asked_asset(services, query))
-    async with services.database.reading() as session:
-        found, next_cursor = await read_ledger(session, external_user_id, page)
+    async with services.database.lean_turn() as connection:
+        found, next_cursor = await read_ledger(connection, external_user_id, page)
     return CreditLedgerOut(
         entries=[CreditEntryOut.of(item) for item in found],
         limit=query.limit,
@@ -167,8 +167,8 @@ async def _move(
     minor = body.minor_of(asset)
 
     async def renew(told: str) -> str:
-        async with services.database.reading() as session:
-            found = await read_balance(session, external_user_id, asset)
+        async with services.database.lean_turn() as connection:
+            found = await read_balance(connection, external_user_id, asset)
         return CreditsMovedOut.renewed(told, asset, found)
 
     return await pending.post(

@@ -92,8 +92,8 @@ async def history(
     services: ServicesDep, caller: CallerDep, query: Annotated[HistoryQuery, Query()]
 ) -> HistoryOut:
     """List one's transactions, newest first, failed attempts included."""
-    async with services.database.reading() as session:
-        items, next_cursor = await read_history(session, caller.user_id, query.page())
+    async with services.database.lean_turn() as connection:
+        items, next_cursor = await read_history(connection, caller.user_id, query.page())
     return HistoryOut.of(items, query, next_cursor)
 
 
@@ -104,6 +104,6 @@ async def ledger(
     transaction_id: Annotated[int, Path(ge=1, le=2**63 - 1)],
 ) -> list[EntryOut]:
     """Show both entries of a transaction one has a part in, debit first."""
-    async with services.database.reading() as session:
-        entries = await read_entries(session, caller.user_id, transaction_id)
+    async with services.database.lean_turn() as connection:
+        entries = await read_entries(connection, caller.user_id, transaction_id)
     return [EntryOut.of(entry) for entry in entries]

@@ -73,5 +73,5 @@ async def show_transfer(
     named = read_public_id(Kind.TRANSFER, transfer_id)
     if named is None:
         raise TransferNotFound
-    async with services.database.reading() as session:
-        return AccountTransferOut.of(await read_transfer(session, caller.user_id, *named))
+    async with services.database.lean_turn() as connection:
+        return AccountTransferOut.of(await read_transfer(connection, caller.user_id, *named))

@@ -120,8 +120,8 @@ async def list_wallet_transactions(
     services: ServicesDep, caller: ReaderDep, query: Annotated[HistoryQuery, Query()]
 ) -> HistoryOut:
     """List the transactions of one's wallet; a service needs permission `read`."""
-    async with services.database.reading() as session:
+    async with services.database.lean_turn() as connection:
         items, next_cursor = await read_history(
-            session, caller.principal_id, query.page(), primary_only=True
+            connection, caller.principal_id, query.page(), primary_only=True
         )
     return HistoryOut.of(items, query, next_cursor)

@@ -105,7 +105,7 @@ class TransactionOut(BaseModel):
     @classmethod
     def of(cls, item: HistoryItem) -> "TransactionOut":
         """Show one line of a history."""
-        return cls.model_construct(
+        return cls(
             id=item.id,
             amount=to_wire(item.money.minor, item.money.currency),
             currency=item.money.currency,

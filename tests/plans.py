@@ -5,10 +5,12 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import asyncpg
+from asyncpg.connection import LoggedQuery
 from sqlalchemy import event
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from db.session import Database
+from db.lean import LeanConnection
+from db.session import Database, DatabaseOptions
 
 Statement = tuple[str, tuple[Any, ...]]
 
@@ -29,6 +31,29 @@ async def last_statement(
             await read(session)
     finally:
         event.remove(reader, "before_cursor_execute", note)
+    return executed[-1]
+
+
+async def last_lean_statement(
+    database: Database, read: Callable[[LeanConnection], Awaitable[object]]
+) -> Statement:
+    """Look through a lean connection; return the last statement and its parameters."""
+    executed: list[Statement] = []
+
+    def note(query: LoggedQuery) -> None:
+        executed.append((query.query, tuple(query.args)))
+
+    def listen(connection: Any, _record: object) -> None:
+        connection.driver_connection.add_query_logger(note)
+
+    url = database.engine.url.render_as_string(hide_password=False)
+    own = Database(DatabaseOptions(url=url))
+    event.listen(own.engines["readers"].sync_engine, "connect", listen)
+    try:
+        async with own.lean_turn() as connection:
+            await read(connection)
+    finally:
+        await own.close()
     return executed[-1]
 
 

@@ -140,9 +140,9 @@ async def test_questions_name_full_pages_as_far_down_as_they_say(filled: Ledger)
 
     async def ids_of(question: Question) -> list[int]:
         pairs = dict(pair.split("=") for pair in question.path.partition("?")[2].split("&"))
-        async with database.reading() as session:
+        async with database.lean_turn() as connection:
             page = HistoryQuery.model_validate(pairs).page()
-            items, _ = await read_history(session, question.person.user_id, page)
+            items, _ = await read_history(connection, question.person.user_id, page)
         return [item.id for item in items]
 
     newest = await ids_of(asked[f"hot-{LONG_PAGE}-newest"][0])

@@ -53,9 +53,9 @@ async def test_the_balance_at_any_time_is_that_of_a_replay(fresh: tuple[Database
         people = People(client)
         jane, john = await people.with_wallet(), await people.with_wallet()
         numbers = [await person.wallet_number() for person in (jane, john)]
-    async with database.reading() as session:
+    async with database.lean_turn() as connection:
         accounts = [
-            await find_account(session, person.id, number)
+            await find_account(connection, person.id, number)
             for person, number in zip((jane, john), numbers, strict=True)
         ]
     randomness = random.Random(20_261_120)
@@ -67,11 +67,11 @@ async def test_the_balance_at_any_time_is_that_of_a_replay(fresh: tuple[Database
         asked += [time + timedelta(microseconds=1) for time in asked[: TIMES // 8]]
         asked += [time - timedelta(microseconds=1) for time in asked[: TIMES // 8]]
         asked += [START - timedelta(days=1), times[-1] + timedelta(days=1)]
-        async with database.reading() as session:
+        async with database.lean_turn() as connection:
             for at in asked:
                 early = [index for index, time in enumerate(times) if time <= at]
                 expected = balances[early[-1]] if early else 0
-                found = await read_balance_at(session, account, at)
+                found = await read_balance_at(connection, account, at)
                 assert found == Money(expected, "NGN"), at
 
 

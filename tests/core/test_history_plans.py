@@ -3,16 +3,16 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from bench.growth.filling import Filling, settle
 from bench.people import make_people
 from core.history import HistoryPage, read_history
 from core.paging import encode_cursor
+from db.lean import LeanConnection
 from db.session import Database, DatabaseOptions
 from db.urls import async_database_url
 from tests.conftest import create_postgres_database, migrate
-from tests.plans import explain, last_statement, nodes
+from tests.plans import explain, last_lean_statement, nodes
 from tests.processes import SECRET_KEY
 
 PEOPLE = 100
@@ -42,12 +42,12 @@ async def test_a_page_of_a_long_history_reads_no_more_than_the_page(
 ) -> None:
     page = HistoryPage(limit=LIMIT, offset=0, cursor=cursor)
 
-    async def look(session: AsyncSession) -> None:
-        items, _ = await read_history(session, 1, page)
+    async def look(connection: LeanConnection) -> None:
+        items, _ = await read_history(connection, 1, page)
         assert len(items) == LIMIT
 
     plan = await explain(
-        database, await last_statement(database, look), f"plan_cache_mode = {mode}"
+        database, await last_lean_statement(database, look), f"plan_cache_mode = {mode}"
     )
 
     read = [

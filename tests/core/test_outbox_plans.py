@@ -7,7 +7,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from bench.people import make_people
 from core.outbox import read_receipts
-from db.session import BY_KEYS, Database, DatabaseOptions
+from db.engines import BY_KEYS
+from db.session import Database, DatabaseOptions
 from db.urls import async_database_url
 from tests.conftest import create_postgres_database, migrate
 from tests.plans import explain, last_statement, nodes

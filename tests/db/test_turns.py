@@ -28,14 +28,20 @@ async def small(database_url: str) -> AsyncIterator[Database]:
     await opened.close()
 
 
-async def test_nobody_overtakes(small: Database) -> None:
+@pytest.mark.parametrize("way", ["reading", "lean_turn"])
+async def test_nobody_overtakes(small: Database, way: str) -> None:
     turns: list[int] = []
 
     async def read(reader: int) -> None:
         for _ in range(ROUNDS):
-            async with small.reading() as session:
-                turns.append(reader)
-                await (await session.connection()).execute(text("SELECT 1"))
+            if way == "reading":
+                async with small.reading() as session:
+                    turns.append(reader)
+                    await (await session.connection()).execute(text("SELECT 1"))
+            else:
+                async with small.lean_turn() as connection:
+                    turns.append(reader)
+                    await connection.select(select(literal(1)), {})
 
     await asyncio.gather(*[read(reader) for reader in range(READERS)])
 
@@ -44,9 +50,12 @@ async def test_nobody_overtakes(small: Database) -> None:
 
 
 async def test_whoever_waits_too_long_is_told(small: Database) -> None:
-    async with small.reading(), small.reading():
+    async with small.reading(), small.lean_turn():
         with pytest.raises(TimeoutError):
             async with small.reading():
+                pass
+        with pytest.raises(TimeoutError):
+            async with small.lean_turn():
                 pass
 
     async with small.reading() as session:
@@ -63,7 +72,13 @@ async def test_batches_find_a_connection_however_many_read(small: Database) -> N
             reading.set()
             await done.wait()
 
-    readers = [asyncio.create_task(read()) for _ in range(READERS)]
+    async def turn_a_page() -> None:
+        async with small.lean_turn() as connection:
+            await connection.select(select(literal(1)), {})
+            await done.wait()
+
+    readers = [asyncio.create_task(read())]
+    readers += [asyncio.create_task(turn_a_page()) for _ in range(READERS)]
     await reading.wait()
 
     async with small.lean_reading() as one, small.lean_reading() as other:

@@ -10,7 +10,7 @@ import asyncpg
 import httpx
 import psutil
 
-from db.session import WRITING_CONNECTIONS
+from db.engines import WRITING_CONNECTIONS
 from tests.people import Person
 from tests.processes import RealProcess
 

@@ -8,6 +8,7 @@ _CREDITS = "tests/core/test_credits.py"
 _ANY = "tests/core/test_settlement.py::test_whatever_is_asked_the_books_stay_right"
 _AT = "tests/core/test_balance_at.py::test_the_balance_at_any_time_is_that_of_a_replay"
 _TRANSFERS = "tests/routers/test_transfers.py"
+_TRANSACTIONS = "tests/routers/test_transactions.py"
 
 BUGS: Final = (
     Bug(
@@ -119,6 +120,22 @@ CASE WHEN probe.created_at < :at THEN probe.id ELSE low END,
         tests=(_AT,),
     ),
     Bug(
+        name="accounts_missing_from_history",
+        file="core/paging.py",
+        old="places = 1 << (len(ids) - 1).bit_length()",
+        new="places = 1 << len(ids).bit_length() - 1",
+        breaks="The history of whoever has three accounts is that of two of them.",
+        tests=(f"{_TRANSACTIONS}::test_the_history_is_of_all_accounts_however_many",),
+    ),
+    Bug(
+        name="pages_take_no_turns",
+        file="db/session.py",
+        old="async with self._turn_to_read(), self.lean_reading() as connection:",
+        new="async with self.lean_reading() as connection:",
+        breaks="Many readers take every connection, and overtake each other until it is too late.",
+        tests=("tests/db/test_turns.py::test_nobody_overtakes",),
+    ),
+    Bug(
         name="transfer_seen_by_anybody",
         file="core/transfers.py",
         old="own.user_id == user_id,",
@@ -129,7 +146,7 @@ CASE WHEN probe.created_at < :at THEN probe.id ELSE low END,
     Bug(
         name="id_not_checked",
         file="core/transfers.py",
-        old="            transactions.created_at == created_at,\n",
+        old='            transactions.created_at == bindparam("created_at"),\n',
         new="",
         breaks="Ids that were never handed out name transfers: they can be counted through.",
         tests=(f"{_TRANSFERS}::test_an_id_that_was_not_handed_out_names_nothing",),

@@ -211,15 +211,15 @@ BUGS: Final = (
     Bug(
         name="everybodys_credits_are_shown",
         file="core/credits.py",
-        old="accounts = select(wallets.id).where(wallets.holder_id == holder_id)",
-        new="accounts = select(wallets.id).where(wallets.holder_id.is_not(None))",
+        old="held = and_(wallets.c.holder_id == holders.c.id, *conditions)",
+        new="held = and_(wallets.c.holder_id.is_not(None), *conditions)",
         breaks="A user's ledger lists what others were given, and does not add up.",
         tests=(f"{_CREDITS}::test_signed_entries_add_up_to_each_balance",),
     ),
     Bug(
         name="spent_credits_have_no_sign",
         file="core/credits.py",
-        old='sign = 1 if row.entry_type == "CREDIT" else -1',
+        old='sign = 1 if entry_type == "CREDIT" else -1',
         new="sign = 1",
         breaks="The entries do not add up to the balance.",
         tests=(f"{_CREDITS}::test_signed_entries_add_up_to_each_balance",),

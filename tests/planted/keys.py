@@ -280,8 +280,8 @@ BUGS: Final = (
     Bug(
         name="wallet_shows_all_accounts",
         file="core/history.py",
-        old="which = (wallets.is_primary,) if primary_only else ()",
-        new="which: Any = ()",
+        old="_PRIMARY_WALLETS if primary_only else _WALLETS",
+        new="_WALLETS",
         breaks="A key for the wallet tells what moves on its owner's further accounts.",
         tests=(f"{_BY_KEY}::test_transactions_are_those_of_the_wallet",),
     ),

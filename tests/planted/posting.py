@@ -41,8 +41,8 @@ BUGS: Final = (
     Bug(
         name="sqlite_begins_late",
         file="db/session.py",
-        old='partial(_begin_sqlite, "BEGIN IMMEDIATE")',
-        new='partial(_begin_sqlite, "BEGIN")',
+        old='_begin_by(self.engine, "BEGIN IMMEDIATE")',
+        new='_begin_by(self.engine, "BEGIN")',
         breaks="On SQLite a batch reads before it is the only writer, and fails when it writes.",
         tests=(f"{_WAITS}[sqlite]",),
     ),
@@ -267,8 +267,8 @@ BUGS: Final = (
     Bug(
         name="ledger_shows_the_others_balance",
         file="core/history.py",
-        old="row.balance_snapshot_minor if row.owner_id == user_id else None",
-        new="row.balance_snapshot_minor",
+        old="balance if owner_id == user_id else None",
+        new="balance",
         breaks="Either party of a transfer sees what the other owns.",
         tests=(_TRANSFER,),
     ),

@@ -203,6 +203,34 @@ async def test_pages_by_offset_and_by_cursor_are_the_whole_list(people: People) 
     assert by_cursor == everything
 
 
+@pytest.mark.promise("history", "lists-stable")
+async def test_the_history_is_of_all_accounts_however_many(people: People) -> None:
+    person, other = await people.with_wallet(100), await people.with_wallet(100)
+    wallet, others = await person.wallet_number(), await other.wallet_number()
+    await person.deposit(1)
+    for accounts in range(2, 7):
+        account = await person.open_account()
+        # Between two of one's own, from the newest to another's, and from another's to it.
+        for source, target, who in (
+            (wallet, account, person),
+            (account, others, person),
+            (others, account, other),
+        ):
+            assert (await who.send_money(source, target, 1)).status_code == 201
+
+        everything = await person.history()
+        assert len(everything) == 2 + 3 * (accounts - 1)
+        seen: list[Any] = []
+        parameters: dict[str, Any] = {"limit": 2}
+        while parameters.get("cursor", "") is not None:
+            page = (await person.get("/transaction/history", **parameters)).json()
+            seen += page["transactions"]
+            parameters["cursor"] = page["next_cursor"]
+        assert seen == everything
+        transfers = await person.history(type="transfer", to=everything[0]["date"])
+        assert len(transfers) == 3 * (accounts - 1)
+
+
 @pytest.mark.promise("history")
 async def test_the_history_is_filtered(people: People) -> None:
     person = await people.with_wallet(100)
