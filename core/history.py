@@ -1,12 +1,24 @@
 """What happened: the transactions of a person, newest first, and the entries of one of them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final, Literal
 
-from sqlalchemy import BindParameter, Select, Subquery, bindparam, func, literal_column, or_, select
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    Select,
+    Subquery,
+    and_,
+    bindparam,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 
 from core.commands import TransactionType
 from core.errors import TransactionNotFound
@@ -26,7 +38,7 @@ UNKNOWN_RECIPIENT: Final = "Unknown Recipient"
 
 # As many as a person may have open. Whoever closed others sees the latest of these too, up to here.
 WALLETS_OF_A_PERSON_LIMIT: Final = 100
-# As many as there are for up to that many wallets and all that can be asked of a history.
+# More than are usual of those that can be asked: for so many wallets, a type, and a time or two.
 _STATEMENTS_LIMIT: Final = 64
 
 
@@ -38,10 +50,10 @@ class HistoryPage(Slice):
     since: datetime | None = None
     until: datetime | None = None
 
-    def asked(self) -> dict[str, Any]:
-        """Return what is asked of each transaction, by name."""
-        asked = {"type": self.type, "since": self.since, "until": self.until}
-        return {name: value for name, value in asked.items() if value is not None}
+    def times(self) -> dict[str, datetime]:
+        """Return the times that are asked for, by name."""
+        times = {"since": self.since, "until": self.until}
+        return {name: time for name, time in times.items() if time is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,14 +90,14 @@ async def read_history(
     Includes closed wallets and failed attempts of one's own, but not those of others; with
     `primary_only` not those of further accounts either. Raises InvalidCursor.
     """
-    part, asked = parameters_of(page, TRANSACTIONS), page.asked()
+    part, times = parameters_of(page, TRANSACTIONS), page.times()
     statement = _PRIMARY_WALLETS if primary_only else _WALLETS
     wallets = await connection.select(statement, {"user_id": user_id})
     if not wallets:
         return [], None
     places = in_places([wallet_id for (wallet_id,) in wallets])
-    statement = _history_statement(len(places), frozenset(asked))
-    rows = await connection.select(statement, part | asked | places)
+    statement = _history_statement(len(places), page.type, frozenset(times))
+    rows = await connection.select(statement, part | times | places)
     shown, next_cursor = cut(rows, page, TRANSACTIONS)
     return [_history_item(row) for row in shown], next_cursor
 
@@ -116,29 +128,51 @@ _PRIMARY_WALLETS: Final = _WALLETS.where(Tables.wallets.c.is_primary)
 
 
 @lru_cache(maxsize=_STATEMENTS_LIMIT)
-def _history_statement(places: int, asked: frozenset[str]) -> Select[Any]:
+def _history_statement(
+    places: int, type_: TransactionType | None, times: frozenset[str]
+) -> Select[Any]:
     """Select a page of what so many wallets did; see `core.paging`."""
     transactions = Tables.transactions.c
-    conditions = {
-        "type": transactions.type == bindparam("type"),
-        "since": transactions.created_at >= bindparam("since"),
-        "until": transactions.created_at <= bindparam("until"),
-    }
-    ids = select(transactions.id).where(*[conditions[name] for name in sorted(asked)])
-    lists = (role for number in range(places) for role in _roles(ids, number))
+    conditions = [_is_of(type_)] if type_ else []
+    if "since" in times:
+        conditions.append(transactions.created_at >= bindparam("since"))
+    if "until" in times:
+        conditions.append(transactions.created_at <= bindparam("until"))
+    ids = select(transactions.id).where(*conditions)
+    lists = [_asked_of(ids, number) for number in range(places)]
+    # A person's wallet is the other one in nothing but transfers.
+    if type_ in {None, "transfer"}:
+        lists += [_sent_to(ids, number) for number in range(places)]
     return _named_transactions(newest_of_all(lists, transactions.id).subquery())
 
 
-def _roles(ids: Select[Any], number: int) -> Iterator[Select[Any]]:
-    """Select the ids of what a wallet did and, apart from them, of what was sent to it."""
+# What stands in the text here, and is no parameter, is so because PostgreSQL has one plan for all
+# values of a parameter.
+
+
+def _is_of(type_: TransactionType) -> ColumnElement[bool]:
+    """Tell it in the words of the index of what is no transfer."""
+    column = Tables.transactions.c.type
+    is_it = column == literal_column(f"'{type_}'")
+    return is_it if type_ == "transfer" else and_(is_it, column != literal_column("'transfer'"))
+
+
+def _asked_of(ids: Select[Any], number: int) -> Select[Any]:
+    """Select the ids of what a wallet did."""
+    return ids.where(Tables.transactions.c.wallet_id == _wallet_in(number))
+
+
+def _sent_to(ids: Select[Any], number: int) -> Select[Any]:
+    """Select the ids of what was sent to a wallet."""
     transactions = Tables.transactions.c
-    wallet_id: BindParameter[int] = bindparam(place(number))
-    # Part of the text, not a parameter: PostgreSQL's plan for any value takes "not this state" of a
-    # column that has hardly another one to be no row at all, and would then read and sort all that
-    # a wallet ever received.
+    # "Not this state" of a column that has hardly another one would be taken to be no row at all,
+    # and all that a wallet ever received would be read and sorted.
     not_failed = transactions.state != literal_column("'FAILED'")
-    yield ids.where(transactions.wallet_id == wallet_id)
-    yield ids.where(transactions.counterparty_wallet_id == wallet_id, not_failed)
+    return ids.where(transactions.counterparty_wallet_id == _wallet_in(number), not_failed)
+
+
+def _wallet_in(number: int) -> BindParameter[int]:
+    return bindparam(place(number), type_=BigInteger)
 
 
 def _named_transactions(ids: Subquery) -> Select[Any]:

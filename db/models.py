@@ -171,6 +171,14 @@ class Transaction(SQLModel, table=True):
             "id",
             **where("counterparty_wallet_id IS NOT NULL"),
         ),
+        # Whoever looks for a deposit among a million transfers need not read those.
+        Index(
+            "ix_transactions_wallet_id_type_id",
+            "wallet_id",
+            "type",
+            "id",
+            **where("type != 'transfer'"),
+        ),
         NEVER_REUSE_IDS,
     )
 

@@ -87,6 +87,16 @@ class Pages:
         """The one deposit of each other wallet."""
         return [Question(person, DEPOSITS_PATH, 1) for person in self._others[:READERS]]
 
+    async def early_of_hot(self) -> list[Question]:
+        """What the hot wallet did until a time at which its history was short."""
+        older = min(2 * LONG_PAGE, await self._count(self.hot) - 1)
+        early = select(Tables.transactions.c.created_at).where(
+            Tables.transactions.c.id == await self._transaction(self.hot, older)
+        )
+        until = (await self._connection.execute(early)).scalar_one()
+        path = f"/transaction/history?limit={LONG_PAGE}&to={until:%Y-%m-%dT%H:%M:%S.%fZ}"
+        return [Question(self.hot, path, LONG_PAGE)]
+
     async def _pages(self, people: Sequence[Person], rows: int, depth: float) -> list[Question]:
         """Return full pages of those who have at least two, so far down: 0 newest, 1 oldest."""
         asked = []
@@ -197,12 +207,16 @@ MEASURES: Final = (
         name="ordinary-deposits",
         title="The one deposit among an ordinary wallet's transfers",
         ask=Pages.deposits_of_others,
-        is_bounded=False,
     ),
     Measure(
         name="hot-deposits",
         title="The one deposit among the hot wallet's transfers",
         ask=Pages.deposits_of_hot,
+    ),
+    Measure(
+        name="hot-until",
+        title=f"History of the hot wallet until an early time, {LONG_PAGE} rows",
+        ask=Pages.early_of_hot,
         is_bounded=False,
     ),
 )

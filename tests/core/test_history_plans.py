@@ -1,6 +1,7 @@
 """How PostgreSQL reads a history: no further than the page, whichever plan it takes."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -50,8 +51,27 @@ async def test_a_page_of_a_long_history_reads_no_more_than_the_page(
         database, await last_lean_statement(database, look), f"plan_cache_mode = {mode}"
     )
 
-    read = [
-        node["Actual Rows"] for node in nodes(plan) if node.get("Relation Name") == "transactions"
-    ]
-    assert read
-    assert max(read) <= READ
+    assert max(node["Actual Rows"] for node in reads(plan)) <= READ
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+async def test_one_deposit_among_many_transfers_is_found_without_reading_those(
+    database: Database, mode: str
+) -> None:
+    page = HistoryPage(limit=LIMIT, offset=0, type="deposit")
+
+    async def look(connection: LeanConnection) -> None:
+        items, _ = await read_history(connection, 1, page)
+        assert [item.type for item in items] == ["deposit"]
+
+    plan = await explain(
+        database, await last_lean_statement(database, look), f"plan_cache_mode = {mode}"
+    )
+
+    assert [node["Actual Rows"] for node in reads(plan)] == [1, 1]
+    assert not any(node.get("Rows Removed by Filter") for node in reads(plan))
+
+
+def reads(plan: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the steps that read transactions."""
+    return [node for node in nodes(plan) if node.get("Relation Name") == "transactions"]
