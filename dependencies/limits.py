@@ -7,7 +7,6 @@ Requests are counted several at a time, in advance: the process takes a share of
 Redis and hands it out itself. Near the limit they are counted one by one.
 """
 
-import asyncio
 import hashlib
 import math
 import time
@@ -16,12 +15,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from limits import RateLimitItem
-from limits.aio.storage import MemoryStorage, RedisStorage
+from limits.aio.storage import MemoryStorage
 from limits.aio.strategies import RateLimiter as Strategy
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 
-from core.errors import RateLimited
+from core.errors import RateLimited, Unavailable
 from core.limiter import RateLimits
+from integrations.rate_limits import GuardedStorage
 from integrations.redis import GuardedRedis, RedisUnavailable
 
 # A share is this part of what the limit allows while the share lasts: so much may be lost in each
@@ -29,9 +29,6 @@ from integrations.redis import GuardedRedis, RedisUnavailable
 SHARE: Final = 1 / 50
 SHARE_SECONDS_LIMIT: Final = 60
 SHARES_LIMIT: Final = 10_000
-# Each takes a connection to Redis. Waiting for one's turn is not waiting for Redis, which would be
-# taken to be away.
-COUNTS_AT_ONCE: Final = 16
 
 # Which limit, and whose.
 Name = tuple[str, str]
@@ -58,18 +55,11 @@ class RateLimiter:
         installation_id: str,
     ):
         self._limits = limits
-        self._redis = redis
         self._shares: dict[Name, Share] = {}
         self._taking: set[Name] = set()
-        self._turns = asyncio.Semaphore(COUNTS_AT_ONCE)
         self._local = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._shared = SlidingWindowCounterRateLimiter(
-            RedisStorage(
-                f"async+{redis_url}",
-                implementation="redispy",
-                key_prefix=f"wallet:{installation_id}:limit",
-                connection_pool=redis.client.connection_pool,  # type: ignore[arg-type]  # documented, missing in its annotation
-            )
+            GuardedStorage(redis, redis_url, key_prefix=f"wallet:{installation_id}:limit")
         )
 
     async def count_signup(self, address: str) -> None:
@@ -130,9 +120,8 @@ class RateLimiter:
         action, whose = name
         identifiers = (action, hashlib.sha256(whose.encode()).hexdigest())
         try:
-            async with self._turns:
-                return await self._redis.guard(lambda: _hit(self._shared, items, identifiers, cost))
-        except RedisUnavailable:
+            return await _hit(self._shared, items, identifiers, cost)
+        except (RedisUnavailable, Unavailable):
             return await _hit(self._local, items, identifiers, cost)
 
     def _keep(self, name: Name, share: Share) -> None:

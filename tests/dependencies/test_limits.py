@@ -149,6 +149,19 @@ async def test_a_crowd_is_counted_in_redis(redis: GuardedRedis, redis_url: str) 
     assert await scripts_run(redis) - before == 300
 
 
+async def test_a_redis_that_forgot_how_to_count_is_told_again(
+    redis: GuardedRedis, redis_url: str
+) -> None:
+    installation = uuid4().hex
+    counted = limiter(redis, redis_url, "40/minute", installation)
+    assert await allowed(counted, 10) == 10
+
+    await redis.client.script_flush()
+
+    assert await allowed(counted, 40) == 30
+    assert await allowed(limiter(redis, redis_url, "40/minute", installation), 1) == 0
+
+
 async def test_near_the_limit_each_refusal_costs_one_count(
     redis: GuardedRedis, redis_url: str
 ) -> None:

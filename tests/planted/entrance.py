@@ -16,6 +16,14 @@ _DIRECT = "tests/routers/test_wallets.py::test_production_makes_no_money_unless_
 
 BUGS: Final = (
     Bug(
+        name="counting_is_not_taught_again",
+        file="integrations/rate_limits.py",
+        old="            await self._redis.client.script_load(self._script)\n",
+        new="            raise\n",
+        breaks="After Redis was started anew every process counts by itself, for ever.",
+        tests=(f"{_LIMITS}::test_a_redis_that_forgot_how_to_count_is_told_again",),
+    ),
+    Bug(
         name="a_share_is_never_used_up",
         file="dependencies/limits.py",
         old="            share.left -= 1\n",

@@ -1,0 +1,80 @@
+"""Where the `limits` library counts in Redis: what is counted at a time goes there in one piece.
+
+The counting is the library's own script. One call for each of those who ask would take a connection
+and a wait each, and cost the API more than their requests do otherwise.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+from limits.aio.storage import RedisStorage
+from redis.exceptions import NoScriptError
+
+from core.batching import Batcher
+from integrations.redis import GuardedRedis
+
+COUNTS_IN_A_BATCH: Final = 100
+COUNTS_WAITING_LIMIT: Final = 10_000
+
+
+class _Count(NamedTuple):
+    """To be counted under `current` if that stays within `limit`, of a window of `seconds`."""
+
+    previous: str
+    current: str
+    limit: int
+    seconds: int
+    amount: int
+
+
+class GuardedStorage(RedisStorage):
+    """The library's storage for sliding windows, never waited for longer than `GuardedRedis` does.
+
+    Its methods raise RedisUnavailable, and Unavailable if too many wait already.
+    """
+
+    def __init__(self, redis: GuardedRedis, url: str, *, key_prefix: str):
+        super().__init__(
+            f"async+{url}",
+            implementation="redispy",
+            key_prefix=key_prefix,
+            connection_pool=redis.client.connection_pool,  # type: ignore[arg-type]  # documented, missing in its annotation
+        )
+        self._redis = redis
+        self._script = self.bridge.SCRIPT_ACQUIRE_SLIDING_WINDOW
+        # What Redis calls it.
+        self._name = hashlib.sha1(self._script, usedforsecurity=False).hexdigest()
+        self._batcher: Batcher[_Count, bool] = Batcher(
+            self._count, batch_limit=COUNTS_IN_A_BATCH, queue_limit=COUNTS_WAITING_LIMIT
+        )
+
+    async def acquire_sliding_window_entry(
+        self, key: str, limit: int, expiry: int, amount: int = 1
+    ) -> bool:
+        """Count, and return whether that was within the limit."""
+        windows = (self._previous_window_key(key), self._current_window_key(key))
+        previous, current = map(self.bridge.prefixed_key, windows)
+        return await self._batcher.submit(_Count(previous, current, limit, expiry, amount))
+
+    async def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
+        """Return both windows' counts, and in how many seconds each ends."""
+        ask = super().get_sliding_window
+        return await self._redis.guard(lambda: ask(key, expiry))
+
+    async def _count(self, counts: Sequence[_Count]) -> list[bool]:
+        return await self._redis.guard(lambda: self._run(counts))
+
+    async def _run(self, counts: Sequence[_Count]) -> list[bool]:
+        try:
+            return await self._run_script(counts)
+        except NoScriptError:
+            # A Redis that was started anew, or emptied, has forgotten it.
+            await self._redis.client.script_load(self._script)
+            return await self._run_script(counts)
+
+    async def _run_script(self, counts: Sequence[_Count]) -> list[bool]:
+        pipeline = self._redis.client.pipeline(transaction=False)
+        for count in counts:
+            pipeline.evalsha(self._name, 2, *count)
+        return [bool(reply) for reply in await pipeline.execute()]
