@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import assert_never
+from typing import NamedTuple, assert_never
 
 from core.commands import (
     AccountNumber,
@@ -37,8 +37,7 @@ class Account:
     withdrawable: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
+class Side(NamedTuple):
     """One entry of a posting: the wallet (None: the outside world) and its balance after it."""
 
     wallet_id: int | None

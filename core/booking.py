@@ -69,7 +69,7 @@ class Booking:
         """Write down both sides, change the balances, and tell the acting wallet's."""
         movement = posting.movement
         self._book.apply(posting.debit, posting.credit)
-        told: set[int] = set()
+        told: int | None = None
         for entry_type, side in (("DEBIT", posting.debit), ("CREDIT", posting.credit)):
             self.records.add_entry(transaction_id, entry_type, side, movement.money)
             if side.wallet_id is None:
@@ -77,9 +77,9 @@ class Booking:
             account = self._book.get(side.wallet_id)
             self.records.change(account)
             # Only people are told, and once: they may be on both sides.
-            if account.user_id is not None and account.user_id not in told:
-                told.add(account.user_id)
-                self.records.add_receipt(transaction_id, account.user_id)
+            if account.user_id is not None and account.user_id != told:
+                told = account.user_id
+                self.records.add_receipt(transaction_id, told)
         return Moved(
             transaction_id=transaction_id,
             wallet_id=movement.wallet_id,

@@ -1,9 +1,12 @@
-"""What can be asked of the ledger, and what it answers; plain values that decide nothing."""
+"""What can be asked of the ledger, and what it answers; plain values that decide nothing.
+
+What each transfer makes is a named tuple: a frozen dataclass takes twice as long to make.
+"""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from core.assets import Asset
 from core.errors import WalletError
@@ -65,8 +68,7 @@ TransactionType = Literal[
 CreditType = Literal["top_up", "bonus", "spend"]
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(NamedTuple):
     """Move `money` between the account that it is asked of, `own`, and another one.
 
     Without `other` that is the outside world. The type tells the direction: see INCOMING.
@@ -180,8 +182,7 @@ class CloseWallet:
 Command = Move | OpenWallet | OpenAccount | CloseWallet | PaymentCommand
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moved:
+class Moved(NamedTuple):
     """Money moved; `balance_minor` is the acting wallet's balance right after."""
 
     transaction_id: int
@@ -222,8 +223,7 @@ class Refused:
 Outcome = Moved | Opened | Closed | PaymentStarted | PaymentEnded | Refused
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(NamedTuple):
     """An answer as it goes over the wire: HTTP status and JSON text."""
 
     status: int
@@ -234,8 +234,7 @@ class Rendered:
 HOUSE: Final = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(NamedTuple):
     """A command of one principal under one idempotency key.
 
     The principal is a person, or the HOUSE for a key of an operator's. `fingerprint` is the SHA-256
@@ -251,8 +250,7 @@ class Attempt:
     render: Callable[[Outcome], Rendered]
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """The rendered answer to an attempt; `replayed` when an earlier attempt earned it.
 
     `failure_code` tells why an attempt that was decided just now was refused; None if it was not.

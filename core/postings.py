@@ -4,8 +4,7 @@ Nothing here reads a clock, a database or a setting. `core.ledger` locks the wal
 for each command in turn, and writes what was decided.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from core.account_errors import (
     AccountNotFound,
@@ -47,8 +46,7 @@ OPEN_ACCOUNTS_LIMIT: Final = 100
 LOWEST_MINOR: Final = -(2**63 - 1) + MAX_MINOR
 
 
-@dataclass(frozen=True, slots=True)
-class Movement:
+class Movement(NamedTuple):
     """What is attempted, alone or with another wallet."""
 
     type: TransactionType
@@ -59,8 +57,7 @@ class Movement:
     ends_payment: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Posting:
+class Posting(NamedTuple):
     """A movement that was accepted: its two entries, equal in amount and currency."""
 
     movement: Movement
@@ -68,8 +65,7 @@ class Posting:
     credit: Side
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """A movement that an existing wallet attempted in vain; recorded as FAILED."""
 
     movement: Movement

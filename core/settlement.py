@@ -7,6 +7,7 @@ balances that the attempts before it left behind.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from core.book import Book
 from core.booking import Booking, NewIds, implied
@@ -40,8 +41,7 @@ from core.postings import Refusal, check_may_close, check_may_open, decide
 from core.records import KeyOfPrincipal, Records
 
 
-@dataclass(frozen=True, slots=True)
-class Remembered:
+class Remembered(NamedTuple):
     """What a key was used for and what was answered."""
 
     fingerprint: bytes

@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Annotated, Any, Final
 from uuid import uuid4
 
@@ -56,7 +55,7 @@ class Pending:
         """
         answer = await self.settle(command, show, status=status, refuse=refuse)
         if renew is not None and answer.replayed and answer.status == status:
-            answer = replace(answer, body=await renew(answer.body))
+            answer = answer._replace(body=await renew(answer.body))
         return self.respond(answer)
 
     async def settle(

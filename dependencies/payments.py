@@ -1,7 +1,7 @@
 """Payments by a provider, for those who set one up; and what the provider itself sends."""
 
 from collections.abc import Awaitable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Final
 
 import structlog
@@ -73,7 +73,7 @@ class Begun:
 
     def told(self, shown: BaseModel) -> Answer:
         """Return the answer that shows how the payment stands by now."""
-        return replace(self.answer, body=shown.model_dump_json(), replayed=self.is_repeated)
+        return self.answer._replace(body=shown.model_dump_json(), replayed=self.is_repeated)
 
 
 async def begin_payment(pending: Pending, preparing: Awaitable[StartPayment]) -> Begun:

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -85,7 +84,7 @@ async def test_a_replay_is_written_down(people: People, database: Database) -> N
     assert not (await settle(database, tried)).replayed
     assert (await settle(database, tried)).replayed
     async with database.lean_transaction() as batch:
-        fresh = replace(tried, key=str(uuid4()))
+        fresh = tried._replace(key=str(uuid4()))
         first, again, known = await ledger.post(batch, [fresh, fresh, tried])
     assert [isinstance(item, Answer) and item.replayed for item in (first, again, known)] == [
         False,

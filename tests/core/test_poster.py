@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -133,7 +132,7 @@ async def test_one_bad_command_never_fails_its_neighbours(
     good = [attempt(deposit(user_id=person.id, money=TEN)) for _ in range(9)]
     # More than a column holds: the database refuses the whole batch for it.
     monstrous = attempt(deposit(user_id=person.id, money=Money(10**30, "NGN")))
-    unspeakable = replace(good[0], key=str(uuid4()), render=_fail)
+    unspeakable = good[0]._replace(key=str(uuid4()), render=_fail)
 
     answers = await asyncio.gather(
         *[poster.post(item) for item in [*good[:5], monstrous, unspeakable, *good[5:]]],

@@ -154,7 +154,7 @@ class Bank:
             return replace(command, wallet=self._numbered(command.wallet))  # type: ignore[arg-type]  # of the same kind
         if isinstance(command, Move):
             other = None if command.other is None else self._numbered(command.other)
-            return replace(command, own=self._numbered(command.own), other=other)
+            return command._replace(own=self._numbered(command.own), other=other)
         return command
 
     def _numbered(self, reference: Reference) -> Reference:

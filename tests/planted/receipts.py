@@ -153,7 +153,7 @@ BUGS: Final = (
     Bug(
         name="receipt_for_the_sender_alone",
         file="core/booking.py",
-        old="            if account.user_id is not None and account.user_id not in told:",
+        old="            if account.user_id is not None and account.user_id != told:",
         new="            if account.user_id is not None and account.id == movement.wallet_id:",
         breaks="Whoever is paid hears nothing of it.",
         tests=(_PARTIES,),
