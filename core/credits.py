@@ -20,15 +20,14 @@ from core.paging import (
     TRANSACTIONS,
     Slice,
     cut,
-    in_places,
     newest_of_all,
+    owned_by,
     parameters_of,
-    place,
 )
 from db.lean import LeanConnection
 from db.models import Tables
 
-# More sizes than there are: each is twice the one before it (`in_places`).
+# More than there are: one on PostgreSQL, some ten on SQLite (`owned_by`).
 _STATEMENTS_LIMIT: Final = 16
 
 
@@ -116,7 +115,7 @@ async def read_ledger(
 
 async def _page_of(
     connection: LeanConnection,
-    statement_of: Callable[[int], Select[Any]],
+    statement_of: Callable[[str, int], Select[Any]],
     external_user_id: str,
     page: CreditPage,
     of: bytes,
@@ -126,8 +125,10 @@ async def _page_of(
     accounts = await _accounts_of(connection, external_user_id, page.asset)
     if not accounts:
         return [], None
-    places = in_places([account_id for account_id, _ in accounts])
-    return cut(await connection.select(statement_of(len(places)), part | places), page, of)
+    dialect_name = connection.dialect_name
+    owned = owned_by(dialect_name, [account_id for account_id, _ in accounts])
+    statement = statement_of(dialect_name, len(owned))
+    return cut(await connection.select(statement, part | owned), page, of)
 
 
 async def _accounts_of(
@@ -159,9 +160,9 @@ _ACCOUNT_OF_ASSET: Final = _accounts_statement(Tables.wallets.c.currency == bind
 
 
 @lru_cache(maxsize=_STATEMENTS_LIMIT)
-def _transactions_statement(places: int) -> Select[Any]:
+def _transactions_statement(dialect_name: str, places: int) -> Select[Any]:
     transactions, assets = Tables.transactions.c, Tables.assets.c
-    ids = _newest_ids(transactions, places)
+    ids = _newest_ids(dialect_name, places, transactions)
     return (
         select(
             transactions.id,
@@ -180,9 +181,9 @@ def _transactions_statement(places: int) -> Select[Any]:
 
 
 @lru_cache(maxsize=_STATEMENTS_LIMIT)
-def _entries_statement(places: int) -> Select[Any]:
+def _entries_statement(dialect_name: str, places: int) -> Select[Any]:
     entries, assets, transactions = Tables.entries.c, Tables.assets.c, Tables.transactions.c
-    ids = _newest_ids(entries, places)
+    ids = _newest_ids(dialect_name, places, entries)
     return (
         select(
             entries.id,
@@ -203,11 +204,13 @@ def _entries_statement(places: int) -> Select[Any]:
     )
 
 
-def _newest_ids(columns: Any, places: int) -> Subquery:
+def _newest_ids(dialect_name: str, places: int, columns: Any) -> Subquery:
     """Select the ids of a page of a table's rows of so many accounts; see `core.paging`."""
-    ids = select(columns.id)
-    lists = [ids.where(columns.wallet_id == bindparam(place(n))) for n in range(places)]
-    return newest_of_all(lists, columns.id).subquery()
+
+    def of_account(account_id: ColumnElement[int]) -> Select[Any]:
+        return select(columns.id).where(columns.wallet_id == account_id)
+
+    return newest_of_all(dialect_name, places, [of_account], columns.id).subquery()
 
 
 def _transaction(row: Sequence[Any]) -> CreditTransaction:

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from sqlalchemy import (
-    BigInteger,
     BindParameter,
     ColumnElement,
     Select,
@@ -23,7 +22,7 @@ from sqlalchemy import (
 from core.commands import TransactionType
 from core.errors import TransactionNotFound
 from core.money import Money
-from core.paging import TRANSACTIONS, Slice, cut, in_places, newest_of_all, parameters_of, place
+from core.paging import TRANSACTIONS, Slice, cut, newest_of_all, owned_by, parameters_of
 from db.lean import LeanConnection
 from db.models import Tables
 
@@ -38,8 +37,8 @@ UNKNOWN_RECIPIENT: Final = "Unknown Recipient"
 
 # As many as a person may have open. Whoever closed others sees the latest of these too, up to here.
 WALLETS_OF_A_PERSON_LIMIT: Final = 100
-# More than are usual of those that can be asked: for so many wallets, a type, and a time or two.
-_STATEMENTS_LIMIT: Final = 64
+# More than there are on PostgreSQL: for each type, and with a time or two.
+_STATEMENTS_LIMIT: Final = 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +94,10 @@ async def read_history(
     wallets = await connection.select(statement, {"user_id": user_id})
     if not wallets:
         return [], None
-    places = in_places([wallet_id for (wallet_id,) in wallets])
-    statement = _history_statement(len(places), page.type, frozenset(times))
-    rows = await connection.select(statement, part | times | places)
+    dialect_name = connection.dialect_name
+    owned = owned_by(dialect_name, [wallet_id for (wallet_id,) in wallets])
+    statement = _history_statement(dialect_name, len(owned), page.type, frozenset(times))
+    rows = await connection.select(statement, part | times | owned)
     shown, next_cursor = cut(rows, page, TRANSACTIONS)
     return [_history_item(row) for row in shown], next_cursor
 
@@ -129,25 +129,27 @@ _PRIMARY_WALLETS: Final = _WALLETS.where(Tables.wallets.c.is_primary)
 
 @lru_cache(maxsize=_STATEMENTS_LIMIT)
 def _history_statement(
-    places: int, type_: TransactionType | None, times: frozenset[str]
+    dialect_name: str, places: int, type_: TransactionType | None, times: frozenset[str]
 ) -> Select[Any]:
     """Select a page of what so many wallets did; see `core.paging`."""
     transactions = Tables.transactions.c
-    conditions = [_is_of(type_)] if type_ else []
+    conditions = [_IS_OF[type_]] if type_ else []
     if "since" in times:
         conditions.append(transactions.created_at >= bindparam("since"))
     if "until" in times:
         conditions.append(transactions.created_at <= bindparam("until"))
     ids = select(transactions.id).where(*conditions)
-    lists = [_asked_of(ids, number) for number in range(places)]
+
+    def asked_of(wallet_id: ColumnElement[int]) -> Select[Any]:
+        return ids.where(transactions.wallet_id == wallet_id)
+
+    def sent_to(wallet_id: ColumnElement[int]) -> Select[Any]:
+        return ids.where(transactions.counterparty_wallet_id == wallet_id, _NOT_FAILED)
+
     # A person's wallet is the other one in nothing but transfers.
-    if type_ in {None, "transfer"}:
-        lists += [_sent_to(ids, number) for number in range(places)]
-    return _named_transactions(newest_of_all(lists, transactions.id).subquery())
-
-
-# What stands in the text here, and is no parameter, is so because PostgreSQL has one plan for all
-# values of a parameter.
+    lists = [asked_of, sent_to] if type_ in {None, "transfer"} else [asked_of]
+    page = newest_of_all(dialect_name, places, lists, transactions.id)
+    return _named_transactions(page.subquery())
 
 
 def _is_of(type_: TransactionType) -> ColumnElement[bool]:
@@ -157,22 +159,11 @@ def _is_of(type_: TransactionType) -> ColumnElement[bool]:
     return is_it if type_ == "transfer" else and_(is_it, column != literal_column("'transfer'"))
 
 
-def _asked_of(ids: Select[Any], number: int) -> Select[Any]:
-    """Select the ids of what a wallet did."""
-    return ids.where(Tables.transactions.c.wallet_id == _wallet_in(number))
-
-
-def _sent_to(ids: Select[Any], number: int) -> Select[Any]:
-    """Select the ids of what was sent to a wallet."""
-    transactions = Tables.transactions.c
-    # "Not this state" of a column that has hardly another one would be taken to be no row at all,
-    # and all that a wallet ever received would be read and sorted.
-    not_failed = transactions.state != literal_column("'FAILED'")
-    return ids.where(transactions.counterparty_wallet_id == _wallet_in(number), not_failed)
-
-
-def _wallet_in(number: int) -> BindParameter[int]:
-    return bindparam(place(number), type_=BigInteger)
+# What stands in the text here, and is no parameter, is so because PostgreSQL has one plan for all
+# values of a parameter. "Not this state" of a column that has hardly another one would be taken to
+# be no row at all, and all that a wallet ever received would be read and sorted.
+_IS_OF: Final = {type_: _is_of(type_) for type_ in get_args(TransactionType)}
+_NOT_FAILED: Final = Tables.transactions.c.state != literal_column("'FAILED'")
 
 
 def _named_transactions(ids: Subquery) -> Select[Any]:

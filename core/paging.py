@@ -1,18 +1,28 @@
 """Pages of lists whose newest row has the highest id: which part is asked for, and what is next.
 
-Statements are made once, whatever is asked for: making one takes SQLAlchemy longer than PostgreSQL
-needs to answer it. Which part of the list it is goes along as parameters (`parameters_of`).
+What is asked for goes along as parameters (`parameters_of`), so that a statement can be made once:
+making one takes SQLAlchemy longer than PostgreSQL needs to answer it.
 """
 
 import base64
 import binascii
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import BigInteger, BindParameter, ColumnElement, Select, bindparam, select, union
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    ColumnElement,
+    Select,
+    bindparam,
+    select,
+    true,
+    union,
+)
 
 from core.errors import InvalidCursor
+from db.arrays import ids_from
 from db.lean import LeanConnection
 
 # Which list a cursor is of: one of another list is refused.
@@ -23,6 +33,13 @@ API_KEYS: Final = b"k"
 
 # Without a cursor a page is of what comes before this, which is all: ids are far from it.
 _HIGHEST_ID: Final = 2**63 - 1
+_NOBODY: Final = 0
+_OWNERS: Final = "owners"
+# SQLite takes 500 lists in one statement, and there may be two of each owner.
+_PLACES_LIMIT: Final = 250
+
+# Selects the ids of the rows of an owner.
+RowsOf = Callable[[ColumnElement[int]], Select[Any]]
 
 Row = TypeVar("Row", bound=Sequence[Any])
 
@@ -71,34 +88,46 @@ def newest(statement: Select[Any], ids: ColumnElement[int]) -> Select[Any]:
     return _cut_out(statement.where(ids < _number("before")), ids)
 
 
-def newest_of_all(lists: Iterable[Select[Any]], ids: ColumnElement[int]) -> Select[Any]:
-    """Select the ids of `newest` out of several lists, each of which has an index of its own.
+def newest_of_all(
+    dialect_name: str, places: int, lists: Sequence[RowsOf], ids: ColumnElement[int]
+) -> Select[Any]:
+    """Select the ids of `newest` out of several lists of each of several owners (`owned_by`).
 
-    One condition for all of them would sort them whole. Instead each is read newest first, no
-    further than the page needs, and the short lists are merged. What is in two of them counts once.
+    Each of these lists has an index of its own. One condition for all of them would sort them
+    whole; instead each is read newest first, no further than the page needs, and the short lists
+    are merged. What is in two of them counts once.
     """
-    short = [
-        each.where(ids < _number("before")).order_by(ids.desc()).limit(_number("needed")).subquery()
-        for each in lists
-    ]
-    merged = union(*[select(*each.c) for each in short]).subquery()
+
+    def short(rows_of: RowsOf, owner: ColumnElement[int]) -> Select[Any]:
+        rows = rows_of(owner).where(ids < _number("before"))
+        return rows.order_by(ids.desc()).limit(_number("needed"))
+
+    parts = []
+    for rows_of in lists:
+        if dialect_name == "postgresql":
+            owners = ids_from(dialect_name, _OWNERS)
+            each = short(rows_of, owners.c.value).lateral()
+            parts.append(select(*each.c).select_from(owners.join(each, true())))
+        else:
+            named = [_number(_place(number)) for number in range(places)]
+            parts += [select(*short(rows_of, owner).subquery().c) for owner in named]
+    merged = union(*parts).subquery()
     (merged_ids,) = merged.c
     return _cut_out(select(merged_ids), merged_ids)
 
 
-def in_places(ids: Sequence[int]) -> dict[str, int]:
-    """Give ids, of which there is at least one, names as parameters, in one of a few numbers.
+def owned_by(dialect_name: str, owners: Sequence[int]) -> dict[str, Any]:
+    """Name the owners, of which there is at least one, as the parameters of `newest_of_all`.
 
-    A statement about three wallets is one about four, of which one is named twice: so there are
-    eight statements for up to a hundred, and not a hundred.
+    On PostgreSQL they are one list. On SQLite each has a place in the statement, of which there are
+    as many as the next power of two, so that there are few statements; nobody is in those that are
+    left over.
     """
-    places = 1 << (len(ids) - 1).bit_length()
-    return {place(n): ids[n] if n < len(ids) else ids[0] for n in range(places)}
-
-
-def place(number: int) -> str:
-    """Return the name of a parameter of `in_places`."""
-    return f"place_{number}"
+    if dialect_name == "postgresql":
+        return {_OWNERS: list(owners)}
+    count = len(owners)
+    places = max(count, min(1 << (count - 1).bit_length(), _PLACES_LIMIT))
+    return {_place(n): owners[n] if n < count else _NOBODY for n in range(places)}
 
 
 def cut(rows: Sequence[Row], part: Slice, of: bytes) -> tuple[Sequence[Row], str | None]:
@@ -123,6 +152,10 @@ async def read_page(
     """
     rows = await connection.select(statement, {**parameters, **parameters_of(part, of)})
     return cut(rows, part, of)
+
+
+def _place(number: int) -> str:
+    return f"place_{number}"
 
 
 def _cut_out(statement: Select[Any], ids: ColumnElement[int]) -> Select[Any]:

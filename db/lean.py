@@ -1,14 +1,14 @@
-"""Connections for what is done in batches, many times a second, without the layers of a session.
+"""Connections for what is done many times a second, batches and pages, without a session's layers.
 
 On PostgreSQL they speak to the driver: the same statements take it a third of a session's time. On
 SQLite, whose time goes elsewhere, they are SQLAlchemy's. Pools, and so limits and settings, are
 those of the sessions. Only `db.session` hands them out.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from functools import lru_cache
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import asyncpg
 from sqlalchemy import Executable
@@ -19,12 +19,14 @@ from sqlalchemy.sql.compiler import SQLCompiler
 
 from db.lender import Lender, Lent
 
+Answer = TypeVar("Answer")
 Row = Sequence[Any]
 # Is told the text of each statement, and lasts as long as that runs.
 Around = Callable[[str], AbstractContextManager[object]]
 
 # More than there are statements that are selected this way: the look of a batch is one for each
-# set of ways in which its accounts are named, and some fifty of these can come about.
+# set of ways in which its accounts are named, and a history's one for each type and its times. Some
+# fifty of either can come about.
 COMPILED_LIMIT: Final = 256
 
 _DIALECT: Final[Dialect] = postgresql.asyncpg.dialect()  # type: ignore[no-untyped-call]  # its own
@@ -50,21 +52,34 @@ class _Postgresql:
     def __init__(self, driver: Any, around: Around):
         self._driver: asyncpg.Connection[asyncpg.Record] = driver
         self._around = around
+        # Whether the server answered everything: what was cut off may still be going on there.
+        self.is_fit = True
 
     async def select(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Any]:
         compiled = _compiled(statement)
         with self._around(compiled.text):
-            return await self._driver.fetch(compiled.text, *compiled.values(parameters))
+            asked = self._driver.fetch(compiled.text, *compiled.values(parameters))
+            return await self._answer(asked)
 
     async def execute(self, statement: str, rows: Sequence[Row]) -> None:
         with self._around(statement):
             for row in rows:
-                await self._driver.fetch(statement, *row)
+                await self._answer(self._driver.fetch(statement, *row))
 
     async def control(self, statement: str) -> str:
         """Run a statement that begins or ends something; return what PostgreSQL says it did."""
         with self._around(statement):
-            return await self._driver.execute(statement)
+            return await self._answer(self._driver.execute(statement))
+
+    async def _answer(self, asked: Awaitable[Answer]) -> Answer:
+        try:
+            return await asked
+        except asyncpg.PostgresError:
+            # The server said so, and is there.
+            raise
+        except BaseException:
+            self.is_fit = False
+            raise
 
 
 class _Sqlite:
@@ -102,7 +117,7 @@ class PostgresqlTransactions:
     ) -> AsyncIterator[LeanConnection]:
         """Commit when the block ends, roll back if it raises; see `Database.lean_transaction`."""
         lent = self._take_begun()
-        begun, chain, fit = lent is not None, False, False
+        begun, chain = lent is not None, False
         lent = lent or await self._lender.take()
         connection = _Postgresql(lent.driver, around)
         try:
@@ -116,9 +131,8 @@ class PostgresqlTransactions:
             if ended != "COMMIT":
                 # PostgreSQL does not mind being asked to commit what has failed.
                 raise asyncpg.InFailedSQLTransactionError("COMMIT rolled back")
-            fit = True
-        except BaseException as error:
-            chain, fit = False, isinstance(error, asyncpg.PostgresError)
+        except BaseException:
+            chain = False
             # One that cannot even do this is not lent again: see Lender.give_back.
             with suppress(Exception):
                 await connection.control("ROLLBACK")
@@ -127,7 +141,7 @@ class PostgresqlTransactions:
             if chain:
                 self._begun = lent
             else:
-                self._lender.give_back(lent, fit=fit)
+                self._lender.give_back(lent, fit=connection.is_fit)
 
     def close(self) -> None:
         """Give up a transaction that was begun for somebody who never came."""
@@ -148,8 +162,12 @@ class PostgresqlTransactions:
 @asynccontextmanager
 async def postgresql_statements(lender: Lender, around: Around) -> AsyncIterator[LeanConnection]:
     """Run statements each by itself."""
-    async with lender.lend() as driver:
-        yield _Postgresql(driver, around)
+    lent = await lender.take()
+    connection = _Postgresql(lent.driver, around)
+    try:
+        yield connection
+    finally:
+        lender.give_back(lent, fit=connection.is_fit)
 
 
 @asynccontextmanager

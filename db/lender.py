@@ -1,16 +1,13 @@
-"""Connections for batches, taken out of a pool once and lent many times.
+"""Connections without a session, taken out of a pool; those for batches once, and lent many times.
 
 A turn through SQLAlchemy's pool costs the API as much CPU as a short query does, and every batch
 would take one.
 """
 
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import PoolProxiedConnection
 
@@ -73,20 +70,6 @@ class Lender:
             self._kept.append(lent)
         else:
             _put_back(lent, fit=fit)
-
-    @asynccontextmanager
-    async def lend(self) -> AsyncIterator[Any]:
-        """Lend the driver's connection for statements that end by themselves."""
-        lent, fit = await self.take(), False
-        try:
-            yield lent.driver
-            fit = True
-        except asyncpg.PostgresError:
-            # The server said so, and is there.
-            fit = True
-            raise
-        finally:
-            self.give_back(lent, fit=fit)
 
     def close(self) -> None:
         """Put back what is with nobody, and keep nothing from now on."""

@@ -37,7 +37,7 @@ from db.lender import Lender
 # What other modules take from here although it is defined elsewhere.
 __all__ = ("Database", "DatabaseOptions", "PoolUse")
 
-# Of those for reading, kept for what is looked up in batches, of which few run at a time: whether a
+# Of those for reading, left for what is looked up in batches, of which few run at a time: whether a
 # sign-in lasts is asked for every request, however many read.
 BATCHES_CONNECTIONS = 2
 
@@ -89,7 +89,8 @@ class Database:
             "readers": Lender(self._reader, keep=max(0, options.pool_size - turns)),
         }
         self._batches = PostgresqlTransactions(self._lenders["writers"])
-        self._looks = PostgresqlTransactions(self._lenders["readers"], "BEGIN READ ONLY")
+        # Keeps none: sessions take their turns in the same pool.
+        self._lender_of_turns = Lender(self._reader, keep=0)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
@@ -118,18 +119,22 @@ class Database:
 
     def lean_reading(self) -> AbstractAsyncContextManager[LeanConnection]:
         """Open a connection for a batch's look: each statement by itself, and without a turn."""
-        if self.dialect_name == "sqlite":
-            return sqlite_statements(self._reader)
-        if self._pgbouncer:
-            # Outside of a transaction it may answer each message from another connection.
-            return self._looks.transaction(self.around_lean)
-        return postgresql_statements(self._lenders["readers"], self.around_lean)
+        return self._looking(self._lenders["readers"])
 
     @asynccontextmanager
     async def lean_turn(self) -> AsyncIterator[LeanConnection]:
         """Open what `lean_reading` does for one caller's look, in turn as `reading` does."""
-        async with self._turn_to_read(), self.lean_reading() as connection:
+        async with self._turn_to_read(), self._looking(self._lender_of_turns) as connection:
             yield connection
+
+    def _looking(self, lender: Lender) -> AbstractAsyncContextManager[LeanConnection]:
+        if self.dialect_name == "sqlite":
+            return sqlite_statements(self._reader)
+        if self._pgbouncer:
+            # Outside of a transaction it may answer each message from another connection.
+            looks = PostgresqlTransactions(lender, "BEGIN READ ONLY")
+            return looks.transaction(self.around_lean)
+        return postgresql_statements(lender, self.around_lean)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:

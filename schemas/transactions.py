@@ -130,7 +130,7 @@ class HistoryOut(BaseModel):
         cls, items: Sequence[HistoryItem], query: HistoryQuery, next_cursor: str | None
     ) -> "HistoryOut":
         """Show the page that `query` asked for."""
-        return cls.model_construct(
+        return cls(
             transactions=[TransactionOut.of(item) for item in items],
             limit=query.limit,
             offset=query.offset,
@@ -157,7 +157,7 @@ class EntryOut(BaseModel):
         """Show one entry to a party of its transaction."""
         currency = entry.money.currency
         shown = entry.balance_minor
-        return cls.model_construct(
+        return cls(
             id=entry.id,
             transaction_id=entry.transaction_id,
             wallet_id=entry.wallet_id,

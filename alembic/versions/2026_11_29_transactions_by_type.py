@@ -1,5 +1,8 @@
 """An index of what is no transfer, by type: found without reading all that a wallet ever sent.
 
+Making it holds up every posting for as long as it takes to read all transactions. Whoever has many
+makes it beforehand, by the same words with `CREATE INDEX CONCURRENTLY`; it is then left as it is.
+
 Revision: 0012, after 0011
 """
 
@@ -23,6 +26,7 @@ def upgrade() -> None:
         ["wallet_id", "type", "id"],
         postgresql_where=sa.text(NO_TRANSFER),
         sqlite_where=sa.text(NO_TRANSFER),
+        if_not_exists=True,
     )
 
 

@@ -189,6 +189,49 @@ async def test_whoever_only_looks_cannot_write(things: Database) -> None:
     assert await names_in(things) == []
 
 
+@pytest.mark.parametrize("pgbouncer", [False, True])
+@pytest.mark.parametrize("way", ["lean_reading", "lean_turn", "lean_transaction"])
+async def test_whoever_finds_nothing_costs_no_connection(
+    things: Database, empty_url: str, way: str, pgbouncer: bool
+) -> None:
+    if things.dialect_name == "sqlite":
+        pytest.skip("SQLite has no server")
+    url = settings_for(empty_url).database_url
+    opened = Database(DatabaseOptions(url=url, pool_size=3, pgbouncer=pgbouncer))
+    backends: set[int] = set()
+
+    async def look(error: type[Exception]) -> None:
+        async with getattr(opened, way)() as connection:
+            backends.update(row[0] for row in await connection.select(BACKEND, {}))
+            if error is LookupError:
+                raise error
+            await connection.select(select(column("missing")).select_from(table("missing")), {})
+
+    for error in (LookupError, asyncpg.UndefinedTableError) * 3:
+        with pytest.raises(error):
+            await look(error)
+    await opened.close()
+
+    assert len(backends) == 1
+
+
+async def test_whoever_is_cut_off_leaves_no_answer_to_the_next(things: Database) -> None:
+    if things.dialect_name == "sqlite":
+        pytest.skip("SQLite has no server")
+    slow: Select[tuple[str]] = select(column("pg_sleep(5)", is_literal=True))
+
+    async def look() -> None:
+        async with things.lean_reading() as connection:
+            await connection.select(slow, {})
+
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.1):
+                await look()
+
+    assert await names_in(things) == []
+
+
 async def test_a_connection_that_the_server_closed_is_not_handed_out(things: Database) -> None:
     if things.dialect_name == "sqlite":
         pytest.skip("SQLite has no server")

@@ -43,6 +43,10 @@ async def test_nobody_overtakes(small: Database, way: str) -> None:
                     turns.append(reader)
                     await connection.select(select(literal(1)), {})
 
+    # Connected before: whoever waited for that would have turns left when nobody else has.
+    async with small.lean_turn() as one, small.lean_turn() as other:
+        for connection in (one, other):
+            await connection.select(select(literal(1)), {})
     await asyncio.gather(*[read(reader) for reader in range(READERS)])
 
     for round_ in range(ROUNDS):

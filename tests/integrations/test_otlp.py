@@ -79,6 +79,9 @@ async def test_a_statement_that_is_given_up_ends_with_its_connection(
     if engine_name == "sqlite":
         # Its statements do not wait for anything that could be given up.
         return
+    # Connected before: that may take longer than the statement is waited for.
+    async with followed.database.reading() as session:
+        await run(session, "SELECT 1")
     with followed.tracer.start_as_current_span("work"):
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.05), followed.database.reading() as session:
