@@ -27,7 +27,7 @@ from core.paging import (
 from db.lean import LeanConnection
 from db.models import Tables
 
-# More than there are: one on PostgreSQL, some ten on SQLite (`owned_by`).
+# More than there are: one on PostgreSQL, and on SQLite some nine for up to 250 accounts.
 _STATEMENTS_LIMIT: Final = 16
 
 

@@ -52,8 +52,7 @@ class _Postgresql:
     def __init__(self, driver: Any, around: Around):
         self._driver: asyncpg.Connection[asyncpg.Record] = driver
         self._around = around
-        # Whether the server answered everything: what was cut off may still be going on there.
-        self.is_fit = True
+        self._unanswered = 0
 
     async def select(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Any]:
         compiled = _compiled(statement)
@@ -71,15 +70,23 @@ class _Postgresql:
         with self._around(statement):
             return await self._answer(self._driver.execute(statement))
 
+    @property
+    def is_fit(self) -> bool:
+        """Whether the server answered all that it was asked, be it by refusing it.
+
+        What was cut off stays without an answer, and may be going on there still.
+        """
+        return self._unanswered == 0
+
     async def _answer(self, asked: Awaitable[Answer]) -> Answer:
+        self._unanswered += 1
         try:
-            return await asked
+            answer = await asked
         except asyncpg.PostgresError:
-            # The server said so, and is there.
+            self._unanswered -= 1
             raise
-        except BaseException:
-            self.is_fit = False
-            raise
+        self._unanswered -= 1
+        return answer
 
 
 class _Sqlite:
@@ -126,14 +133,14 @@ class PostgresqlTransactions:
             if lock_timeout_ms is not None:
                 await connection.control(f"SET LOCAL lock_timeout = {lock_timeout_ms:d}")
             yield connection
-            chain = another() and lent.may_go_on()
+            chain = connection.is_fit and another() and lent.may_go_on()
             ended = await connection.control("COMMIT AND CHAIN" if chain else "COMMIT")
             if ended != "COMMIT":
                 # PostgreSQL does not mind being asked to commit what has failed.
                 raise asyncpg.InFailedSQLTransactionError("COMMIT rolled back")
         except BaseException:
             chain = False
-            # One that cannot even do this is not lent again: see Lender.give_back.
+            # One that does not even answer this is not lent again.
             with suppress(Exception):
                 await connection.control("ROLLBACK")
             raise

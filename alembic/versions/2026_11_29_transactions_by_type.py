@@ -1,7 +1,8 @@
 """An index of what is no transfer, by type: found without reading all that a wallet ever sent.
 
 Making it holds up every posting for as long as it takes to read all transactions. Whoever has many
-makes it beforehand, by the same words with `CREATE INDEX CONCURRENTLY`; it is then left as it is.
+makes it beforehand, by the same words with `CREATE INDEX CONCURRENTLY`, and sees to it that it is
+not marked INVALID, as it is if that failed: what is there under this name is left as it is.
 
 Revision: 0012, after 0011
 """

@@ -149,6 +149,19 @@ async def test_a_crowd_is_counted_in_redis(redis: GuardedRedis, redis_url: str) 
     assert await scripts_run(redis) - before == 300
 
 
+async def test_a_crowd_over_its_limit_is_refused_as_a_whole(
+    redis: GuardedRedis, redis_url: str
+) -> None:
+    full = limiter(redis, redis_url, "40/minute", uuid4().hex)
+    assert await allowed(full, 41) == 40
+
+    answers = await asyncio.gather(
+        *[full.count_transaction(1) for _ in range(300)], return_exceptions=True
+    )
+
+    assert {type(answer) for answer in answers} == {RateLimited}
+
+
 async def test_a_redis_that_forgot_how_to_count_is_told_again(
     redis: GuardedRedis, redis_url: str
 ) -> None:

@@ -19,9 +19,17 @@ BUGS: Final = (
         name="counting_is_not_taught_again",
         file="integrations/rate_limits.py",
         old="            await self._redis.client.script_load(self._script)\n",
-        new="            raise\n",
+        new="",
         breaks="After Redis was started anew every process counts by itself, for ever.",
         tests=(f"{_LIMITS}::test_a_redis_that_forgot_how_to_count_is_told_again",),
+    ),
+    Bug(
+        name="a_refused_crowd_is_let_in",
+        file="integrations/rate_limits.py",
+        old="        async with self._looks:\n",
+        new="        if True:\n",
+        breaks="A crowd over its limit is taken for a Redis that is away, and counted anew.",
+        tests=(f"{_LIMITS}::test_a_crowd_over_its_limit_is_refused_as_a_whole",),
     ),
     Bug(
         name="a_share_is_never_used_up",
