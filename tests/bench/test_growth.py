@@ -66,7 +66,7 @@ def test_the_smallest_run(tmp_path: Path) -> None:
     assert set(step["bytes_of_a_transfer"]) == set(GROWING)
     words = {name: target["verdict"] for name, target in step["targets"].items()}
     assert words[f"hot-{LONG_PAGE}-newest"] == "not measured"
-    assert words["hot-until"] == NO_TARGET
+    assert words["ordinary-until"] == NO_TARGET
     assert {words["ledger"], words[POSTING], words[f"ordinary-{LONG_PAGE}-halfway"]} <= {
         "met",
         "MISSED",
@@ -154,7 +154,7 @@ async def test_questions_name_full_pages_as_far_down_as_they_say(filled: Ledger)
     assert oldest[-1] <= PEOPLE
     assert len(asked[f"ordinary-{SHORT_PAGE}-newest"]) == PEOPLE - 1
     assert len(await ids_of(asked["hot-deposits"][0])) == 1
-    assert len(await ids_of(asked["hot-until"][0])) == LONG_PAGE
+    assert len(await ids_of(asked["ordinary-until"][0])) == SHORT_PAGE
     await database.close()
 
 
@@ -163,8 +163,8 @@ def step_of(entries: int, *, reading: float, posting: float) -> Step:
     results: Results = {
         series_name("ledger", SMALL): Series((Sample(latencies_ms={50: 2.0}),)),
         series_name("ledger", GROWN): Series((Sample(latencies_ms={50: 2.0 * reading}),)),
-        series_name("hot-until", SMALL): Series((Sample(latencies_ms={50: 1.0}),)),
-        series_name("hot-until", GROWN): Series((Sample(latencies_ms={50: 9.0}),)),
+        series_name("ordinary-until", SMALL): Series((Sample(latencies_ms={50: 1.0}),)),
+        series_name("ordinary-until", GROWN): Series((Sample(latencies_ms={50: 9.0}),)),
         series_name(POSTING, SMALL): Series((Sample(rate=1000.0),)),
         series_name(POSTING, GROWN): Series((Sample(rate=1000.0 * posting),)),
     }
@@ -186,7 +186,7 @@ def test_verdicts_and_the_chart_go_by_the_ratios() -> None:
     )
     assert (good.word("ledger"), good.word(POSTING)) == ("met", "met")
     assert (bad.word("ledger"), bad.word(POSTING)) == ("MISSED", "MISSED")
-    assert bad.word("hot-until") == NO_TARGET
+    assert bad.word("ordinary-until") == NO_TARGET
     assert bad.word("balance") == "not measured"
 
     lines = dict(chart(growth_of(good, bad)).lines)
@@ -199,12 +199,12 @@ def test_verdicts_and_the_chart_go_by_the_ratios() -> None:
 def test_what_is_wrong_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     wrong = Series((Sample(wrong="It lied."),))
     right = step_of(10_000, reading=1, posting=1)
-    lies = {series_name(name, GROWN): wrong for name in (POSTING, "hot-until")}
+    lies = {series_name(name, GROWN): wrong for name in (POSTING, "ordinary-until")}
     lied = replace(right, results={**right.results, **lies}, broken_rules=["paired"])
     found = growth_of(lied)
 
     assert list(found.wrongs()) == [
-        "hot-until.grown at 10,000 entries: It lied.",
+        "ordinary-until.grown at 10,000 entries: It lied.",
         "posting.grown at 10,000 entries: It lied.",
         "The ledger of 10,000 entries breaks rules of money: paired",
     ]
