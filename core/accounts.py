@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, select, text
+from sqlalchemy import BigInteger, Select, bindparam, select
 
 from core.account_errors import AccountNotFound
 from core.commands import TransactionType
 from core.history import EntryType
 from core.money import Money
 from core.paging import ACCOUNTS, ENTRIES, Slice, newest, read_page
+from core.times import last_entries
 from db.columns import UtcDateTime
 from db.lean import LeanConnection
 from db.models import Tables
@@ -128,27 +129,16 @@ _OPEN_ACCOUNTS: Final = newest(
 )
 _ENTRIES: Final = _entries_of_account(Tables.entries.c, Tables.transactions.c)
 
-# Entries of a wallet have ids and times that never decrease, so the last one at a time is found by
-# halving the ids, each step one look into the index of (wallet, id): some thirty for a thousand
-# million entries, at any time in the past. `low` is the last entry known to be early enough; none
-# beyond `high` is.
-_BALANCE_AT: Final = text(
-    """
-    WITH RECURSIVE search (low, high) AS (
-        SELECT CAST(0 AS BIGINT), COALESCE(
-            (SELECT MAX(id) FROM entries WHERE wallet_id = :wallet_id), 0)
-        UNION ALL
-        SELECT CASE WHEN probe.created_at <= :at THEN probe.id ELSE low END,
-            CASE WHEN probe.created_at <= :at THEN high ELSE (low + high) / 2 END
-        FROM search LEFT JOIN entries AS probe ON probe.id = (
-            SELECT next.id FROM entries AS next
-            WHERE next.wallet_id = :wallet_id AND next.id > (search.low + search.high) / 2
-            ORDER BY next.id LIMIT 1)
-        WHERE low < high
-    )
-    SELECT balance_snapshot_minor FROM entries WHERE id = (SELECT MAX(low) FROM search)
-    """
-).bindparams(bindparam("at", type_=UtcDateTime))
+
+def _balance_at() -> Select[Any]:
+    """Select the balance after the last entry at a time."""
+    account = select(bindparam("wallet_id", type_=BigInteger).label("id")).subquery()
+    last = last_entries(account, bindparam("at", type_=UtcDateTime))
+    entries = Tables.entries.c
+    return select(entries.balance_snapshot_minor).join(last, last.c.entry_id == entries.id)
+
+
+_BALANCE_AT: Final = _balance_at()
 
 
 def _own_account(row: Sequence[Any]) -> OwnAccount:

@@ -22,7 +22,16 @@ from sqlalchemy import (
 from core.commands import TransactionType
 from core.errors import TransactionNotFound
 from core.money import Money
-from core.paging import TRANSACTIONS, Slice, cut, newest_of_all, owned_by, parameters_of
+from core.paging import (
+    TRANSACTIONS,
+    Slice,
+    cut,
+    newest_of_all,
+    owned_by,
+    owners_among,
+    parameters_of,
+)
+from core.times import of_times, parameters_of_times
 from db.lean import LeanConnection
 from db.models import Tables
 
@@ -48,11 +57,6 @@ class HistoryPage(Slice):
     type: TransactionType | None = None
     since: datetime | None = None
     until: datetime | None = None
-
-    def times(self) -> dict[str, datetime]:
-        """Return the times that are asked for, by name."""
-        times = {"since": self.since, "until": self.until}
-        return {name: time for name, time in times.items() if time is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +93,8 @@ async def read_history(
     Includes closed wallets and failed attempts of one's own, but not those of others; with
     `primary_only` not those of further accounts either. Raises InvalidCursor.
     """
-    part, times = parameters_of(page, TRANSACTIONS), page.times()
+    part = parameters_of(page, TRANSACTIONS)
+    times = parameters_of_times(page.since, page.until)
     statement = _PRIMARY_WALLETS if primary_only else _WALLETS
     wallets = await connection.select(statement, {"user_id": user_id})
     if not wallets:
@@ -133,18 +138,15 @@ def _history_statement(
 ) -> Select[Any]:
     """Select a page of what so many wallets did; see `core.paging`."""
     transactions = Tables.transactions.c
-    conditions = [_IS_OF[type_]] if type_ else []
-    if "since" in times:
-        conditions.append(transactions.created_at >= bindparam("since"))
-    if "until" in times:
-        conditions.append(transactions.created_at <= bindparam("until"))
-    ids = select(transactions.id).where(*conditions)
+    ids = select(transactions.id).where(*[_IS_OF[type_]] if type_ else ())
+    is_of_times = of_times(owners_among(dialect_name, places), times)
 
     def asked_of(wallet_id: ColumnElement[int]) -> Select[Any]:
-        return ids.where(transactions.wallet_id == wallet_id)
+        return ids.where(transactions.wallet_id == wallet_id, *is_of_times(wallet_id))
 
     def sent_to(wallet_id: ColumnElement[int]) -> Select[Any]:
-        return ids.where(transactions.counterparty_wallet_id == wallet_id, _NOT_FAILED)
+        is_sent = transactions.counterparty_wallet_id == wallet_id, _NOT_FAILED
+        return ids.where(*is_sent, *is_of_times(wallet_id))
 
     # A person's wallet is the other one in nothing but transfers.
     lists = [asked_of, sent_to] if type_ in {None, "transfer"} else [asked_of]

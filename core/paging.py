@@ -15,10 +15,12 @@ from sqlalchemy import (
     BindParameter,
     ColumnElement,
     Select,
+    Subquery,
     bindparam,
     select,
     true,
     union,
+    union_all,
 )
 
 from core.errors import InvalidCursor
@@ -105,8 +107,8 @@ def newest_of_all(
     parts = []
     for rows_of in lists:
         if dialect_name == "postgresql":
-            owners = ids_from(dialect_name, _OWNERS)
-            each = short(rows_of, owners.c.value).lateral()
+            owners = owners_among(dialect_name, places)
+            each = short(rows_of, owners.c.id).lateral()
             parts.append(select(*each.c).select_from(owners.join(each, true())))
         else:
             named = [_number(_place(number)) for number in range(places)]
@@ -128,6 +130,14 @@ def owned_by(dialect_name: str, owners: Sequence[int]) -> dict[str, Any]:
     count = len(owners)
     places = max(count, min(1 << (count - 1).bit_length(), _PLACES_LIMIT))
     return {_place(n): owners[n] if n < count else _NOBODY for n in range(places)}
+
+
+def owners_among(dialect_name: str, places: int) -> Subquery:
+    """Select the owners that `owned_by` names, as `id`; it may name nobody, who is 0."""
+    if dialect_name == "postgresql":
+        return select(ids_from(dialect_name, _OWNERS).c.value.label("id")).subquery()
+    named = [select(_number(_place(number)).label("id")) for number in range(places)]
+    return union_all(*named).subquery()
 
 
 def cut(rows: Sequence[Row], part: Slice, of: bytes) -> tuple[Sequence[Row], str | None]:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Executable, update
+from sqlalchemy import Executable, case, update
 from sqlalchemy import select as select_rows
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -69,12 +69,14 @@ async def set_frozen(session: AsyncSession, wallet_number: str, *, frozen: bool)
     Raises WalletNotFound.
     """
     now = datetime.now(UTC)
+    # For one wallet time never goes back, though a clock may be behind that of another process.
+    updated_at = case((col(Wallet.updated_at) > now, col(Wallet.updated_at)), else_=now)
     # Only a change is written: freezing twice does not lose the time of the first.
     unlike = col(Wallet.frozen_at).is_(None) if frozen else col(Wallet.frozen_at).is_not(None)
     await session.exec(
         update(Wallet)
         .where(col(Wallet.wallet_number) == wallet_number, col(Wallet.closed_at).is_(None), unlike)
-        .values(frozen_at=now if frozen else None, updated_at=now)
+        .values(frozen_at=now if frozen else None, updated_at=updated_at)
     )
     statement = select(Wallet).where(
         Wallet.wallet_number == wallet_number, col(Wallet.closed_at).is_(None)

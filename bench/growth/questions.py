@@ -7,6 +7,7 @@ of the wallet, of which every transaction leaves one there.
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
@@ -25,6 +26,8 @@ TIMES: Final = 20
 # A page that everybody has in a ledger of 10,000 entries, and one as an app would ask for.
 SHORT_PAGE: Final = 5
 LONG_PAGE: Final = 50
+SHORT_PATH: Final = f"/transaction/history?limit={SHORT_PAGE}"
+RFC_3339: Final = "%Y-%m-%dT%H:%M:%S.%fZ"
 DEPOSITS_PATH: Final = f"/transaction/history?limit={LONG_PAGE}&type=deposit"
 
 
@@ -87,9 +90,19 @@ class Pages:
         """The one deposit of each other wallet."""
         return [Question(person, DEPOSITS_PATH, 1) for person in self._others[:READERS]]
 
+    async def early_of_hot(self) -> list[Question]:
+        """What the hot wallet did until a time at which its history was short."""
+        return await self._until_early([self.hot])
+
     async def early_of_others(self) -> list[Question]:
-        """What everybody else did until a time at which their history was short."""
-        return [await self._until_early(person) for person in self._others[:READERS]]
+        """What everybody else did until such a time."""
+        return await self._until_early(self._others[:READERS])
+
+    async def late_of_hot(self) -> list[Question]:
+        """What the hot wallet has done since a time at which all had happened: nothing."""
+        newest = await self._time_of(await self._transaction(self.hot, -1))
+        since = newest + timedelta(days=1)
+        return [Question(self.hot, f"{SHORT_PATH}&from={since:{RFC_3339}}", 0)]
 
     async def _pages(self, people: Sequence[Person], rows: int, depth: float) -> list[Question]:
         """Return full pages of those who have at least two, so far down: 0 newest, 1 oldest."""
@@ -106,14 +119,17 @@ class Pages:
             asked.append(Question(person, path, rows))
         return asked
 
-    async def _until_early(self, person: Person) -> Question:
-        older = min(2 * SHORT_PAGE, await self._count(person) - 1)
-        early = select(Tables.transactions.c.created_at).where(
-            Tables.transactions.c.id == await self._transaction(person, older)
-        )
-        until = (await self._connection.execute(early)).scalar_one()
-        path = f"/transaction/history?limit={SHORT_PAGE}&to={until:%Y-%m-%dT%H:%M:%S.%fZ}"
-        return Question(person, path, SHORT_PAGE)
+    async def _until_early(self, people: Sequence[Person]) -> list[Question]:
+        """Return full pages of those who have one."""
+        asked = []
+        for person in people:
+            count = await self._count(person)
+            if count < SHORT_PAGE:
+                continue
+            older = min(2 * SHORT_PAGE, count - 1)
+            until = await self._time_of(await self._transaction(person, older))
+            asked.append(Question(person, f"{SHORT_PATH}&to={until:{RFC_3339}}", SHORT_PAGE))
+        return asked
 
     async def _balance_at(self, person: Person) -> Question:
         """Ask for the balance at the time of any of a wallet's entries."""
@@ -122,7 +138,7 @@ class Pages:
         )
         account = (await self._connection.execute(number)).scalar_one()
         at = await self._of_any_entry(person, Tables.entries.c.created_at)
-        return Question(person, f"/accounts/{account}/balance?at={at:%Y-%m-%dT%H:%M:%S.%fZ}")
+        return Question(person, f"/accounts/{account}/balance?at={at:{RFC_3339}}")
 
     async def _of_any_entry(self, person: Person, column: ColumnElement[Any]) -> Any:
         """Return a column of one of a wallet's entries, drawn from all of them."""
@@ -142,29 +158,30 @@ class Pages:
         return int((await self._connection.execute(statement)).scalar_one())
 
     async def _transaction(self, person: Person, older: int) -> int:
-        """Return the transaction of a wallet than which so many are older."""
+        """Return the transaction of a wallet than which so many are older; -1: all others."""
         entries = Tables.entries.c
+        of_wallet = select(entries.transaction_id).where(entries.wallet_id == person.wallet_id)
         statement = (
-            select(entries.transaction_id)
-            .where(entries.wallet_id == person.wallet_id)
-            .order_by(entries.id)
-            .offset(older)
-            .limit(1)
+            of_wallet.order_by(entries.id.desc())
+            if older < 0
+            else of_wallet.order_by(entries.id).offset(older)
         )
-        return int((await self._connection.execute(statement)).scalar_one())
+        return int((await self._connection.execute(statement.limit(1))).scalar_one())
+
+    async def _time_of(self, transaction_id: int) -> datetime:
+        transactions = Tables.transactions.c
+        statement = select(transactions.created_at).where(transactions.id == transaction_id)
+        at: datetime = (await self._connection.execute(statement)).scalar_one()
+        return at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
-    """What is asked, by a name for machines and one for people.
-
-    Without `is_bounded` it is known to take longer the longer the history is.
-    """
+    """What is asked, by a name for machines and one for people."""
 
     name: str
     title: str
     ask: Callable[[Pages], Awaitable[list[Question]]]
-    is_bounded: bool = True
 
 
 def _history() -> list[Measure]:
@@ -220,7 +237,16 @@ MEASURES: Final = (
         name="ordinary-until",
         title=f"History of an ordinary wallet until an early time, {SHORT_PAGE} rows",
         ask=Pages.early_of_others,
-        is_bounded=False,
+    ),
+    Measure(
+        name="hot-until",
+        title=f"History of the hot wallet until an early time, {SHORT_PAGE} rows",
+        ask=Pages.early_of_hot,
+    ),
+    Measure(
+        name="hot-since",
+        title="History of the hot wallet since a time at which nothing has happened",
+        ask=Pages.late_of_hot,
     ),
 )
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,13 +20,11 @@ from bench.targets import NOT_MEASURED, ROUNDS_NEEDED, Target, Verdict, judge, l
 
 READING_AT_MOST: Final = 1.5
 POSTING_AT_LEAST: Final = 0.8
-NO_TARGET: Final = "no target"
 
 
 def _reading(measure: Measure) -> Target:
     sides = (series_name(measure.name, GROWN), series_name(measure.name, SMALL))
-    target = latency(measure.title, *sides, at_most=READING_AT_MOST)
-    return target if measure.is_bounded else replace(target, at_most=None)
+    return latency(measure.title, *sides, at_most=READING_AT_MOST)
 
 
 TARGETS: Final[Mapping[str, Target]] = {
@@ -43,7 +41,6 @@ STYLES: Final = {
     "MISSED": "bold red",
     "WRONG": "bold red",
     NOT_MEASURED: "dim",
-    NO_TARGET: "dim",
 }
 # A chart tells four lines apart.
 CHARTED: Final = {
@@ -52,11 +49,6 @@ CHARTED: Final = {
     "Both entries": "ledger",
     "A posted transfer": POSTING,
 }
-
-
-def has_bound(target: Target) -> bool:
-    """Whether a target says what is good enough."""
-    return target.at_least is not None or target.at_most is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +69,8 @@ class Step:
         return judge(TARGETS[measure], self.results)
 
     def word(self, measure: str) -> str:
-        """Say the same in one word, or that there is nothing to hold it against."""
-        word = self.verdict(measure).word
-        return word if has_bound(TARGETS[measure]) or word not in {"met", "MISSED"} else NO_TARGET
+        """Say the same in one word."""
+        return self.verdict(measure).word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,9 +139,7 @@ def as_markdown(growth: Mapping[str, Any], drawn: Lines) -> str:
     return TEMPLATES.get_template("growth.md").render(
         growth=growth,
         chart=drawn,
-        bounds={
-            name: target.bound if has_bound(target) else "" for name, target in TARGETS.items()
-        },
+        bounds={name: target.bound for name, target in TARGETS.items()},
         figure=_figure,
         plural=plural,
         rounds_needed=ROUNDS_NEEDED,
@@ -231,15 +220,11 @@ def _costs_table(growth: Growth) -> Table:
             _absolute(last.results, name),
             *[ratio(step.verdict(name).spread)[0] for step in growth.steps],
             ratio(verdict.spread)[1],
-            _bound(target),
+            target.bound,
             last.word(name),
             style=STYLES[last.word(name)],
         )
     return table
-
-
-def _bound(target: Target) -> str:
-    return target.bound if has_bound(target) else ""
 
 
 def _figure(measured: Mapping[str, float] | None, which: str) -> str:

@@ -16,7 +16,7 @@ from bench.growth.filling import Filling, settle
 from bench.growth.ledgers import GROWING, copied, sizes
 from bench.growth.memory import Look, Memory
 from bench.growth.questions import LONG_PAGE, SHORT_PAGE, Question, ask_all
-from bench.growth.report import NO_TARGET, TARGETS, Growth, Step, as_json, chart, show
+from bench.growth.report import TARGETS, Growth, Step, as_json, chart, show
 from bench.growth.run import Plan
 from bench.people import make_people
 from bench.samples import Results, Sample, Series
@@ -66,7 +66,6 @@ def test_the_smallest_run(tmp_path: Path) -> None:
     assert set(step["bytes_of_a_transfer"]) == set(GROWING)
     words = {name: target["verdict"] for name, target in step["targets"].items()}
     assert words[f"hot-{LONG_PAGE}-newest"] == "not measured"
-    assert words["ordinary-until"] == NO_TARGET
     assert {words["ledger"], words[POSTING], words[f"ordinary-{LONG_PAGE}-halfway"]} <= {
         "met",
         "MISSED",
@@ -155,6 +154,8 @@ async def test_questions_name_full_pages_as_far_down_as_they_say(filled: Ledger)
     assert len(asked[f"ordinary-{SHORT_PAGE}-newest"]) == PEOPLE - 1
     assert len(await ids_of(asked["hot-deposits"][0])) == 1
     assert len(await ids_of(asked["ordinary-until"][0])) == SHORT_PAGE
+    assert len(await ids_of(asked["hot-until"][0])) == SHORT_PAGE
+    assert await ids_of(asked["hot-since"][0]) == []
     await database.close()
 
 
@@ -163,8 +164,6 @@ def step_of(entries: int, *, reading: float, posting: float) -> Step:
     results: Results = {
         series_name("ledger", SMALL): Series((Sample(latencies_ms={50: 2.0}),)),
         series_name("ledger", GROWN): Series((Sample(latencies_ms={50: 2.0 * reading}),)),
-        series_name("ordinary-until", SMALL): Series((Sample(latencies_ms={50: 1.0}),)),
-        series_name("ordinary-until", GROWN): Series((Sample(latencies_ms={50: 9.0}),)),
         series_name(POSTING, SMALL): Series((Sample(rate=1000.0),)),
         series_name(POSTING, GROWN): Series((Sample(rate=1000.0 * posting),)),
     }
@@ -186,7 +185,6 @@ def test_verdicts_and_the_chart_go_by_the_ratios() -> None:
     )
     assert (good.word("ledger"), good.word(POSTING)) == ("met", "met")
     assert (bad.word("ledger"), bad.word(POSTING)) == ("MISSED", "MISSED")
-    assert bad.word("ordinary-until") == NO_TARGET
     assert bad.word("balance") == "not measured"
 
     lines = dict(chart(growth_of(good, bad)).lines)
@@ -199,12 +197,12 @@ def test_verdicts_and_the_chart_go_by_the_ratios() -> None:
 def test_what_is_wrong_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     wrong = Series((Sample(wrong="It lied."),))
     right = step_of(10_000, reading=1, posting=1)
-    lies = {series_name(name, GROWN): wrong for name in (POSTING, "ordinary-until")}
+    lies = {series_name(name, GROWN): wrong for name in (POSTING, "ledger")}
     lied = replace(right, results={**right.results, **lies}, broken_rules=["paired"])
     found = growth_of(lied)
 
     assert list(found.wrongs()) == [
-        "ordinary-until.grown at 10,000 entries: It lied.",
+        "ledger.grown at 10,000 entries: It lied.",
         "posting.grown at 10,000 entries: It lied.",
         "The ledger of 10,000 entries breaks rules of money: paired",
     ]

@@ -1,6 +1,7 @@
 """How PostgreSQL reads a history: no further than the page, whichever plan it takes."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -52,6 +53,33 @@ async def test_a_page_of_a_long_history_reads_no_more_than_the_page(
     )
 
     assert max(node["Actual Rows"] for node in reads(plan)) <= READ
+
+
+@pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.parametrize("edge", ["since", "until"])
+async def test_a_page_of_a_time_reads_no_more_than_what_is_near(
+    database: Database, mode: str, edge: str
+) -> None:
+    """The wallet was opened at one time, and all of its transfers have another."""
+    async with database.lean_turn() as connection:
+        (opening,), _ = await read_history(
+            connection, 1, HistoryPage(limit=LIMIT, offset=0, type="deposit")
+        )
+    page = {
+        "since": HistoryPage(limit=LIMIT, offset=0, since=opening.date + timedelta(days=1)),
+        "until": HistoryPage(limit=LIMIT, offset=0, until=opening.date),
+    }[edge]
+
+    async def look(connection: LeanConnection) -> None:
+        items, _ = await read_history(connection, 1, page)
+        assert len(items) == (1 if edge == "until" else 0)
+
+    plan = await explain(
+        database, await last_lean_statement(database, look), f"plan_cache_mode = {mode}"
+    )
+
+    assert max(node["Actual Rows"] for node in reads(plan)) <= READ
+    assert not any(node.get("Rows Removed by Filter") for node in reads(plan))
 
 
 @pytest.mark.parametrize("mode", ["force_custom_plan", "force_generic_plan"])

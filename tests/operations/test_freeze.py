@@ -1,6 +1,7 @@
 """A frozen wallet: no money moves in or out, each attempt is recorded, and it can be ended."""
 
 import asyncio
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from uuid import uuid4
 
@@ -8,6 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
+from core import wallets
 from core.wallet_numbers import make_wallet_number
 from db.models import Tables
 from db.session import Database
@@ -126,3 +128,29 @@ async def test_a_database_without_a_schema_is_one_sentence(
 
     assert await asyncio.to_thread(freeze, settings, make_wallet_number()) == 3
     assert "./wallet migrate" in capsys.readouterr().err
+
+
+async def test_freezing_by_a_clock_that_is_behind_does_not_turn_the_wallets_time_back(
+    people: People, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger goes by this time: the balance at a time needs that it never goes back."""
+    person = await people.with_wallet(100)
+    number = await number_of(person)
+    times = Tables.wallets.c.updated_at, Tables.wallets.c.frozen_at
+    behind = datetime(2020, 1, 1, tzinfo=UTC)
+
+    class Behind:
+        @staticmethod
+        def now(zone: tzinfo) -> datetime:
+            return behind.astimezone(zone)
+
+    monkeypatch.setattr(wallets, "datetime", Behind)
+    async with database.transaction() as session:
+        connection = await session.connection()
+        of_wallet = select(*times).where(Tables.wallets.c.wallet_number == number)
+        before = (await connection.execute(of_wallet)).one()
+        await wallets.set_frozen(session, number, frozen=True)
+        after = (await connection.execute(of_wallet)).one()
+
+    assert before.updated_at > behind
+    assert (after.updated_at, after.frozen_at) == (before.updated_at, behind)

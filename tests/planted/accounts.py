@@ -7,6 +7,12 @@ from tests.planted.bug import Bug
 _CREDITS = "tests/core/test_credits.py"
 _ANY = "tests/core/test_settlement.py::test_whatever_is_asked_the_books_stay_right"
 _AT = "tests/core/test_balance_at.py::test_the_balance_at_any_time_is_that_of_a_replay"
+_FREEZING = (
+    "tests/operations/test_freeze.py"
+    "::test_freezing_by_a_clock_that_is_behind_does_not_turn_the_wallets_time_back"
+)
+_OF_TIME = "tests/core/test_history_times.py::test_the_history_of_a_time_is_that_part_of_the_whole"
+_PLANS = "tests/core/test_history_plans.py::test_a_page_of_a_time_reads_no_more_than_what_is_near"
 _TRANSFERS = "tests/routers/test_transfers.py"
 _TRANSACTIONS = "tests/routers/test_transactions.py"
 
@@ -109,15 +115,51 @@ BUGS: Final = (
     ),
     Bug(
         name="balance_just_before",
-        file="core/accounts.py",
-        old="""\
-CASE WHEN probe.created_at <= :at THEN probe.id ELSE low END,
-            CASE WHEN probe.created_at <= :at THEN high""",
-        new="""\
-CASE WHEN probe.created_at < :at THEN probe.id ELSE low END,
-            CASE WHEN probe.created_at < :at THEN high""",
+        file="core/times.py",
+        old="is_early = probe.c.created_at <= at",
+        new="is_early = probe.c.created_at < at",
         breaks="The balance at the very time of an entry is the one before it.",
         tests=(_AT,),
+    ),
+    Bug(
+        name="history_ends_at_a_late_deposit",
+        file="core/times.py",
+        old="entries.id > last.c.entry_id, ~moves_later)",
+        new="entries.id > last.c.entry_id)",
+        breaks="A deposit that arrived late hides what was done while it was under way.",
+        tests=(_OF_TIME,),
+    ),
+    Bug(
+        name="history_begins_by_ones_own_clock",
+        file="core/times.py",
+        old="max(since, _EARLIEST) - CLOCKS_APART}",
+        new="max(since, _EARLIEST)}",
+        breaks="A failed attempt told by a clock that is ahead is missing from the history.",
+        tests=(_OF_TIME,),
+    ),
+    Bug(
+        name="history_reads_what_came_later",
+        file="core/times.py",
+        old="near.append((operator.lt, _transactions_after(",
+        new="near.append((operator.ne, _transactions_after(",
+        breaks="The history until an early time reads all that has happened since.",
+        tests=(_PLANS,),
+    ),
+    Bug(
+        name="history_reads_what_came_before",
+        file="core/times.py",
+        old="near.append((operator.gt, _transactions_before(",
+        new="near.append((operator.ne, _transactions_before(",
+        breaks="The history since a late time reads all that had happened before.",
+        tests=(_PLANS,),
+    ),
+    Bug(
+        name="freezing_turns_time_back",
+        file="core/wallets.py",
+        old="updated_at=updated_at)",
+        new="updated_at=now)",
+        breaks="After freezing by a clock that is behind, the balance at a time misses entries.",
+        tests=(_FREEZING,),
     ),
     Bug(
         name="accounts_missing_from_history",
