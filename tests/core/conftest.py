@@ -1,4 +1,4 @@
-"""Fixtures of the tests of payments."""
+"""What tests of the core start with: payments, and a database of their own."""
 
 from collections.abc import AsyncIterator
 
@@ -6,9 +6,10 @@ import pytest
 
 from core.payments import Payments
 from core.poster import Poster, PosterLimits
-from db.session import Database
+from db.session import Database, DatabaseOptions
 from devtools.paystack.app import LocalPaystack
 from integrations.paystack import Paystack
+from tests.conftest import create_postgres_database, migrate, settings_for, sqlite_url
 from tests.payment_desk import Desk
 from tests.paystack import SECRET, Trouble
 
@@ -23,3 +24,18 @@ async def desk(
     yield Desk(database, poster, Payments(database, poster, client), provider, trouble)
     await poster.stop()
     await client.close()
+
+
+@pytest.fixture
+async def fresh(
+    engine_name: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> AsyncIterator[tuple[Database, str]]:
+    """A database of this test's own, and its URL."""
+    if engine_name == "sqlite":
+        url = sqlite_url(tmp_path_factory.mktemp("fresh"))
+    else:
+        url = await create_postgres_database(request.getfixturevalue("postgres_url"))
+    await migrate(url)
+    opened = Database(DatabaseOptions(url=settings_for(url).database_url))
+    yield opened, url
+    await opened.close()

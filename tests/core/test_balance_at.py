@@ -1,7 +1,6 @@
 """The balance at any time is what a replay of all entries up to it gives."""
 
 import random
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 
@@ -15,9 +14,9 @@ from core.settlement import Settlement
 from db.bulk import write
 from db.models import Tables
 from db.sequences import reserve_ids
-from db.session import Database, DatabaseOptions
+from db.session import Database
 from tests.attempts import attempt
-from tests.conftest import create_postgres_database, migrate, serving, settings_for, sqlite_url
+from tests.conftest import serving, settings_for
 from tests.people import People
 
 POSTINGS = 10_000
@@ -29,21 +28,6 @@ STEPS += [timedelta(hours=5), timedelta(days=40)]
 START = datetime(2020, 2, 29, 23, 59, 59, 999_999, tzinfo=UTC)
 
 Change = tuple[datetime, int]
-
-
-@pytest.fixture
-async def fresh(
-    engine_name: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> AsyncIterator[tuple[Database, str]]:
-    """A database of this test's own, and its URL."""
-    if engine_name == "sqlite":
-        url = sqlite_url(tmp_path_factory.mktemp("balances"))
-    else:
-        url = await create_postgres_database(request.getfixturevalue("postgres_url"))
-    await migrate(url)
-    opened = Database(DatabaseOptions(url=settings_for(url).database_url))
-    yield opened, url
-    await opened.close()
 
 
 @pytest.mark.promise("S2-balance-at")

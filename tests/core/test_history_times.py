@@ -1,7 +1,6 @@
 """The history of a time is what the whole history has of that time, whatever clocks told it."""
 
 import random
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import get_args
 
@@ -15,9 +14,9 @@ from core.payment_commands import Payment
 from core.payment_rows import new_reference
 from core.times import CLOCKS_APART
 from db.models import Tables
-from db.session import Database, DatabaseOptions
+from db.session import Database
 from tests.attempts import attempt
-from tests.conftest import create_postgres_database, migrate, serving, settings_for, sqlite_url
+from tests.conftest import serving, settings_for
 from tests.people import People
 
 BATCHES = 300
@@ -37,21 +36,6 @@ class Clock:
 
     def now(self, zone: tzinfo) -> datetime:
         return self.time.astimezone(zone)
-
-
-@pytest.fixture
-async def fresh(
-    engine_name: str, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> AsyncIterator[tuple[Database, str]]:
-    """A database of this test's own, and its URL."""
-    if engine_name == "sqlite":
-        url = sqlite_url(tmp_path_factory.mktemp("times"))
-    else:
-        url = await create_postgres_database(request.getfixturevalue("postgres_url"))
-    await migrate(url)
-    opened = Database(DatabaseOptions(url=settings_for(url).database_url))
-    yield opened, url
-    await opened.close()
 
 
 @pytest.mark.promise("history")
