@@ -134,7 +134,10 @@ async def _find_or_add(session: AsyncSession, profile: Profile) -> int | Taken:
         raise GoogleEmailUnverified
     owner = await find_by_email(session, profile.verified_email)
     if owner is not None:
-        return Taken(user_id=owner.id)
+        # Whoever arrived twice at once may have become this person between the two looks: the
+        # person and who vouches for them are committed together, so now both are seen.
+        known = await _find(session, profile.issuer, profile.sub)
+        return known.user_id if known is not None else Taken(user_id=owner.id)
     person = await add_person(
         session,
         NewPerson(

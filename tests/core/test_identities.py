@@ -5,14 +5,17 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from sqlmodel.ext.asyncio.session import AsyncSession
 
 from core.errors import Unavailable
 from core.google_errors import LinkConfirmationRequired, LinkTokenInvalid
 from core.identities import LINK_AUDIENCE, Identities
 from core.identity_providers import Profile
+from core.people import find_by_email
 from core.poster import Poster, PosterLimits
 from core.security import Signer
 from core.wallets import WalletReader
+from db.models import User
 from db.session import Database
 from tests.processes import SECRET_KEY
 
@@ -57,6 +60,26 @@ async def test_who_was_made_but_got_no_wallet_gets_it_at_the_next_sign_in(
 
     wallet = await WalletReader(database).of_person(granted.user_id)
     assert (wallet.balance.minor, wallet.balance.currency) == (0, "NGN")
+
+
+@pytest.mark.promise("S3-google")
+async def test_who_becomes_a_person_between_two_looks_is_that_person(
+    database: Database, poster: Poster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if database.dialect_name == "sqlite":
+        pytest.skip("SQLite lets nobody write between the two looks")
+    profile, others = somebody(), []
+    identities = identities_of(database, poster)
+
+    async def find_late(session: AsyncSession, email: str) -> User | None:
+        monkeypatch.undo()
+        others.append(await identities.sign_in(profile))
+        return await find_by_email(session, email)
+
+    monkeypatch.setattr("core.identities.find_by_email", find_late)
+    granted = await identities.sign_in(profile)
+
+    assert [other.user_id for other in others] == [granted.user_id]
 
 
 @pytest.mark.promise("S3-google-link")

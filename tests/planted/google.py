@@ -80,11 +80,23 @@ BUGS: Final = (
     Bug(
         name="google_links_by_email",
         file="core/identities.py",
-        old="        return Taken(user_id=owner.id)\n",
-        new="        _add(session, profile.issuer, profile.sub, owner.id)\n"
+        old="        return known.user_id if known is not None else Taken(user_id=owner.id)\n",
+        new="        if known is None:\n"
+        "            _add(session, profile.issuer, profile.sub, owner.id)\n"
         "        return owner.id\n",
         breaks="Whoever gets an address gets the account that has it.",
         tests=(f"{_LINK}::test_an_account_is_linked_once_its_owner_says_so",),
+    ),
+    Bug(
+        name="google_rival_is_a_stranger",
+        file="core/identities.py",
+        old="        return known.user_id if known is not None else Taken(user_id=owner.id)\n",
+        new="        return Taken(user_id=owner.id)\n",
+        breaks="Whoever arrives twice at once is told that their address is another's.",
+        tests=(
+            "tests/core/test_identities.py"
+            "::test_who_becomes_a_person_between_two_looks_is_that_person",
+        ),
     ),
     Bug(
         name="google_link_token_of_anybody",
