@@ -17,7 +17,7 @@ import asyncpg
 import psutil
 import redis
 
-from bench.stand import Stand
+from bench.stand import Stand, postgres_settings
 from operations.children import ROOT
 
 PACKAGES: Final = (
@@ -54,6 +54,7 @@ def describe(stand: Stand) -> dict[str, str]:
         "system": _system(),
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "PostgreSQL": asyncio.run(_postgres_version(stand.postgres.url)),
+        "its settings": ", ".join(f"{name} {value}" for name, value in postgres_settings().items()),
         "Valkey": _valkey_version(stand.valkey.url),
         "SQLite": sqlite3.sqlite_version,
         "packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -68,12 +69,16 @@ class LocalServer(RealProcess):
 
 
 class PostgresServer(LocalServer):
-    """PostgreSQL with its default durability: what it has committed survives `kill`."""
+    """PostgreSQL with its default durability: what it has committed survives `kill`.
 
-    def __init__(self) -> None:
+    `settings` are those that are not as it comes.
+    """
+
+    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
         # SIGINT is its "fast" shutdown: it does not wait for clients to leave.
         super().__init__("postgres", stop_signal=signal.SIGINT, as_root=False)
         self._data = self._folder / "data"
+        self._settings = [f"{name}={value}" for name, value in (settings or {}).items()]
 
     @property
     def url(self) -> str:
@@ -90,6 +95,7 @@ class PostgresServer(LocalServer):
             "listen_addresses=127.0.0.1",
             f"unix_socket_directories={self._folder}",
             "max_connections=200",
+            *self._settings,
         ]
         options = [word for setting in settings for word in ("-c", setting)]
         self._spawn(
