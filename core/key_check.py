@@ -13,7 +13,7 @@ from functools import cache
 from typing import Final, NamedTuple
 
 import structlog
-from sqlalchemy import Executable, or_, select, update
+from sqlalchemy import SelectBase, or_, select, update
 
 from core.api_keys import Permission, hash_secret, is_over, read_now, read_permissions
 from core.batching import Batcher
@@ -142,7 +142,7 @@ class KeyCheck:
 
 
 @cache
-def _known_keys(dialect_name: str) -> Executable:
+def _known_keys(dialect_name: str) -> SelectBase:
     keys = Tables.api_keys.c
     return select(
         keys.id,

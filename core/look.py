@@ -14,8 +14,8 @@ from typing import Any, Final
 
 from sqlalchemy import (
     CTE,
-    Executable,
     Select,
+    SelectBase,
     func,
     literal,
     literal_column,
@@ -176,7 +176,7 @@ def _account(
 
 
 @cache
-def _batch_statement(dialect_name: str, ways: frozenset[str]) -> Executable:
+def _batch_statement(dialect_name: str, ways: frozenset[str]) -> SelectBase:
     """Return all looks as one; their columns mean the same where they have the same name."""
     wallets, assets = Tables.wallets.c, Tables.assets.c
     named = [wallets_of for way, wallets_of in _wallets_named(dialect_name).items() if way in ways]

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Executable, delete, select, update
+from sqlalchemy import SelectBase, delete, select, update
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -158,7 +158,7 @@ class SignInCheck:
 
 
 @cache
-def _lasting_statement(dialect_name: str) -> Executable:
+def _lasting_statement(dialect_name: str) -> SelectBase:
     sign_ins = Tables.sign_ins.c
     return select(sign_ins.id).where(
         id_among(dialect_name, sign_ins.id, "ids"), sign_ins.ended_at.is_(None)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any, Final
 
-from sqlalchemy import Executable, case, update
+from sqlalchemy import SelectBase, case, update
 from sqlalchemy import select as select_rows
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -88,7 +88,7 @@ async def set_frozen(session: AsyncSession, wallet_number: str, *, frozen: bool)
 
 
 @cache
-def _own_wallets_statement(dialect_name: str) -> Executable:
+def _own_wallets_statement(dialect_name: str) -> SelectBase:
     wallets, users = Tables.wallets.c, Tables.users.c
     return (
         select_rows(

@@ -8,6 +8,7 @@ The statements come from the tables of `db.models`; values are always parameters
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from typing import Any, Final
 
 from sqlalchemy import String, Table
@@ -19,6 +20,9 @@ from db.arrays import array_text
 from db.lean import LeanConnection
 
 Row = tuple[Any, ...]
+
+# SQLite takes some 32,000 values at a time, and no row of ours has more than a dozen.
+SQLITE_ROWS_LIMIT: Final = 1024
 
 _POSTGRESQL: Final[Dialect] = postgresql.dialect()  # type: ignore[no-untyped-call]  # its own
 _SQLITE: Final[Dialect] = sqlite.dialect()
@@ -63,7 +67,7 @@ async def write(connection: LeanConnection, works: Sequence[Work]) -> None:
         return
     if connection.dialect_name == "sqlite":
         for work in works:
-            await connection.execute(_row_statement(work.step), _sqlite_rows(work))
+            await _write_to_sqlite(connection, work)
         return
     parameters: list[Any] = []
     for work in works:
@@ -72,7 +76,7 @@ async def write(connection: LeanConnection, works: Sequence[Work]) -> None:
             parameters.append(array_text(item_type, list(values)))
         parameters += work.shared
     statement = _array_statement(tuple(work.step for work in works))
-    await connection.execute(statement, [parameters])
+    await connection.execute(statement, parameters)
 
 
 @cache
@@ -104,23 +108,35 @@ def _types(step: Step) -> tuple[TypeEngine[Any], ...]:
     return tuple(column.type.dialect_impl(_POSTGRESQL) for column in columns)
 
 
+async def _write_to_sqlite(connection: LeanConnection, work: Work) -> None:
+    rows, shared = _sqlite_rows(work)
+    for first in range(0, len(rows), SQLITE_ROWS_LIMIT):
+        part = rows[first : first + SQLITE_ROWS_LIMIT]
+        places = 1 << (len(part) - 1).bit_length()
+        nothing = (None,) * len(work.step.varying) * (places - len(part))
+        values = (*shared, *chain.from_iterable(part), *nothing, len(part))
+        await connection.execute(_places_statement(work.step, places), values)
+
+
 @cache
-def _row_statement(step: Step) -> str:
-    """Return the statement for one row of a step, its values as numbered parameters."""
-    names = step.varying + step.shared
-    return _sql(step, {name: f"?{number}" for number, name in enumerate(names, 1)}, given="")
+def _places_statement(step: Step, places: int) -> str:
+    """Return one statement for up to so many rows: the shared values, all rows, and how many."""
+    values = {name: f"given.column{number}" for number, name in enumerate(step.varying, 1)}
+    values |= dict.fromkeys(step.shared, "?")
+    row = f"({', '.join('?' * len(step.varying))})"
+    given = f"(VALUES {', '.join([row] * places)})"
+    return _sql(step, values, given=f"FROM (SELECT * FROM {given} LIMIT ?) AS given")  # noqa: S608 - see `_sql`
 
 
 def _sql(step: Step, values: dict[str, str], *, given: str) -> str:
-    """Word a step; `values` are expressions, and `given` is where they come from, if not alone.
+    """Word a step; `values` are expressions, and `given` is where they come from.
 
     No part of it is input: names are those of our tables and columns.
     """
     table = step.table.name
     if not step.keys:
         expressions = ", ".join(values.values())
-        source = f"SELECT {expressions} {given}" if given else f"VALUES ({expressions})"
-        return f"INSERT INTO {table} ({', '.join(values)}) {source}"
+        return f"INSERT INTO {table} ({', '.join(values)}) SELECT {expressions} {given}"
     changes = [f"{name} = {values[name]}" for name in step.columns + step.shared]
     changes += [f"{name} = {table}.{name} + {values[name]}" for name in step.added]
     condition = " AND ".join(f"{table}.{name} = {values[name]}" for name in step.keys)
@@ -137,25 +153,19 @@ def _postgresql_types(step: Step) -> dict[str, str]:
     }
 
 
-def _sqlite_rows(work: Work) -> list[Row]:
-    """Return whole rows, each value as SQLite stores it."""
-    shared = tuple(
-        convert(value) if convert else value
-        for convert, value in zip(
-            _converters(work.step.table, work.step.shared), work.shared, strict=True
-        )
-    )
+def _sqlite_rows(work: Work) -> tuple[Sequence[Row], Row]:
+    """Return the rows and what they share, each value as SQLite stores it."""
+    shared = _converted(work.shared, _converters(work.step.table, work.step.shared))
     converters = _converters(work.step.table, work.step.varying)
     if not any(converters):
-        return [row + shared for row in work.rows]
-    return [
-        tuple(
-            convert(value) if convert else value
-            for convert, value in zip(converters, row, strict=True)
-        )
-        + shared
-        for row in work.rows
-    ]
+        return work.rows, shared
+    return [_converted(row, converters) for row in work.rows], shared
+
+
+def _converted(row: Row, converters: Sequence[Callable[[Any], Any] | None]) -> Row:
+    return tuple(
+        convert(value) if convert else value for convert, value in zip(converters, row, strict=True)
+    )
 
 
 @cache

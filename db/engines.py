@@ -95,19 +95,21 @@ def create_sqlite_engines(options: DatabaseOptions) -> tuple[AsyncEngine, AsyncE
     Neither begins a transaction by itself: `db.session` says how. Within a process the writers wait
     for the one connection in turn, which is fair; SQLite's own waiting is not.
     """
+    arguments: dict[str, Any] = {
+        "hide_parameters": True,
+        "max_overflow": 0,
+        # Whoever begins a transaction ends it. The pool would roll back nothing, each time, by a
+        # thread that it has to wait for.
+        "pool_reset_on_return": None,
+    }
     writer = create_async_engine(
-        options.url,
-        pool_size=1,
-        hide_parameters=True,
-        max_overflow=0,
-        pool_timeout=SQLITE_BUSY_TIMEOUT_MS / 1000,
+        options.url, pool_size=1, pool_timeout=SQLITE_BUSY_TIMEOUT_MS / 1000, **arguments
     )
     reader = create_async_engine(
         options.url,
-        hide_parameters=True,
         pool_size=options.pool_size,
-        max_overflow=0,
         pool_timeout=options.pool_timeout_seconds,
+        **arguments,
     )
     event.listen(writer.sync_engine, "connect", partial(_prepare_sqlite, False))
     event.listen(reader.sync_engine, "connect", partial(_prepare_sqlite, True))

@@ -49,7 +49,7 @@ def classify(error: BaseException) -> Fault:
         return _classify_driver(error.orig, is_integrity=isinstance(error, IntegrityError))
     if isinstance(error, (PoolTimeoutError, OSError, TimeoutError)):
         return Fault.UNAVAILABLE
-    return _classify_driver(error, is_integrity=False)
+    return _classify_driver(error, is_integrity=isinstance(error, sqlite3.IntegrityError))
 
 
 def _classify_driver(error: BaseException | None, *, is_integrity: bool) -> Fault:

@@ -1,78 +1,77 @@
 """Connections for what is done many times a second, batches and pages, without a session's layers.
 
-On PostgreSQL they speak to the driver: the same statements take it a third of a session's time. On
-SQLite, whose time goes elsewhere, they are SQLAlchemy's. Pools, and so limits and settings, are
-those of the sessions. Only `db.session` hands them out.
+They speak to the driver: the same statements take it a third of a session's time. Pools, and so
+limits and settings, are those of the sessions. Only `db.session` hands them out.
 """
 
+import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, suppress
 from functools import lru_cache
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, ClassVar, Final, TypeVar
 
+import aiosqlite
 import asyncpg
-from sqlalchemy import Executable
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import SelectBase
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import Dialect
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from db.lender import Lender, Lent
 
 Answer = TypeVar("Answer")
-Row = Sequence[Any]
 # Is told the text of each statement, and lasts as long as that runs.
 Around = Callable[[str], AbstractContextManager[object]]
+# A statement in the driver's words, and its values in their order.
+_Said = tuple[str, Sequence[Any]]
 
 # More than there are statements that are selected this way: the look of a batch is one for each
 # set of ways in which its accounts are named, and a history's one for each type and its times. Some
 # fifty of either can come about.
 COMPILED_LIMIT: Final = 256
 
-_DIALECT: Final[Dialect] = postgresql.asyncpg.dialect()  # type: ignore[no-untyped-call]  # its own
+_POSTGRESQL: Final[Dialect] = postgresql.asyncpg.dialect()  # type: ignore[no-untyped-call]  # its own
+_SQLITE: Final[Dialect] = sqlite.aiosqlite.dialect()
 
 
-class LeanConnection(Protocol):
-    """A connection of one of the two engines. Its methods raise what the driver raises."""
+class LeanConnection(ABC):
+    """A connection of one of the two engines. Its methods raise what the driver raises.
 
-    @property
-    def dialect_name(self) -> str:
-        """`postgresql` or `sqlite`."""
+    `dialect_name` is `postgresql` or `sqlite`. `can_chain` is whether a commit can begin the next
+    transaction.
+    """
 
-    async def select(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Any]:
-        """Return the rows of a statement that is made once and kept; columns by position."""
+    dialect_name: ClassVar[str]
+    can_chain: ClassVar[bool]
 
-    async def execute(self, statement: str, rows: Sequence[Row]) -> None:
-        """Run a statement, in the driver's own words, once for each row of parameters."""
-
-
-class _Postgresql:
-    dialect_name = "postgresql"
-
-    def __init__(self, driver: Any, around: Around):
-        self._driver: asyncpg.Connection[asyncpg.Record] = driver
+    def __init__(self, around: Around):
         self._around = around
         self._unanswered = 0
 
-    async def select(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Any]:
-        compiled = _compiled(statement)
-        with self._around(compiled.text):
-            asked = self._driver.fetch(compiled.text, *compiled.values(parameters))
-            return await self._answer(asked)
+    @abstractmethod
+    async def select(self, statement: SelectBase, parameters: Mapping[str, Any]) -> Sequence[Any]:
+        """Return the rows of a statement that is made once and kept; columns by position."""
 
-    async def execute(self, statement: str, rows: Sequence[Row]) -> None:
-        with self._around(statement):
-            for row in rows:
-                await self._answer(self._driver.fetch(statement, *row))
+    @abstractmethod
+    async def execute(self, statement: str, values: Sequence[Any]) -> None:
+        """Run a statement in the driver's own words, its values in their order."""
 
-    async def control(self, statement: str) -> str:
-        """Run a statement that begins or ends something; return what PostgreSQL says it did."""
-        with self._around(statement):
-            return await self._answer(self._driver.execute(statement))
+    @abstractmethod
+    async def begin(self, statement: str) -> None:
+        """Run a statement that begins a transaction."""
+
+    @abstractmethod
+    async def commit(self, statement: str) -> None:
+        """Run a statement that commits. Raises also when it did not."""
+
+    @abstractmethod
+    async def roll_back(self) -> None:
+        """Undo what was begun, if anything was."""
 
     @property
     def is_fit(self) -> bool:
-        """Whether the server answered all that it was asked, be it by refusing it.
+        """Whether the database answered all that it was asked, be it by refusing it.
 
         What was cut off stays without an answer, and may be going on there still.
         """
@@ -82,34 +81,124 @@ class _Postgresql:
         self._unanswered += 1
         try:
             answer = await asked
-        except asyncpg.PostgresError:
+        except (asyncpg.PostgresError, sqlite3.Error):
             self._unanswered -= 1
             raise
         self._unanswered -= 1
         return answer
 
 
-class _Sqlite:
-    dialect_name = "sqlite"
+class _Postgresql(LeanConnection):
+    dialect_name = "postgresql"
+    can_chain = True
 
-    def __init__(self, connection: AsyncConnection):
-        self._connection = connection
+    def __init__(self, driver: "asyncpg.Connection[asyncpg.Record]", around: Around):
+        super().__init__(around)
+        self._driver = driver
 
-    async def select(self, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Any]:
-        return (await self._connection.execute(statement, parameters)).all()
+    async def select(self, statement: SelectBase, parameters: Mapping[str, Any]) -> Sequence[Any]:
+        compiled = _compiled(statement, _POSTGRESQL)
+        with self._around(compiled.text):
+            asked = self._driver.fetch(compiled.text, *compiled.values(parameters))
+            return await self._answer(asked)
 
-    async def execute(self, statement: str, rows: Sequence[Row]) -> None:
-        await self._connection.exec_driver_sql(statement, [tuple(row) for row in rows])
+    async def execute(self, statement: str, values: Sequence[Any]) -> None:
+        with self._around(statement):
+            await self._answer(self._driver.fetch(statement, *values))
+
+    async def begin(self, statement: str) -> None:
+        await self._control(statement)
+
+    async def roll_back(self) -> None:
+        await self._control("ROLLBACK")
+
+    async def commit(self, statement: str) -> None:
+        if await self._control(statement) != "COMMIT":
+            # PostgreSQL does not mind being asked to commit what has failed.
+            raise asyncpg.InFailedSQLTransactionError("COMMIT rolled back")
+
+    async def _control(self, statement: str) -> str:
+        """Run a statement without parameters; return what PostgreSQL says it did."""
+        with self._around(statement):
+            return await self._answer(self._driver.execute(statement))
 
 
-class PostgresqlTransactions:
-    """Transactions that begin with the statement `begin`, a batch in each.
+class _Sqlite(LeanConnection):
+    """Says nothing within a transaction before it needs an answer: then all of it at once.
 
-    A batch that ends while the next one waits begins its transaction in the same breath (`COMMIT
-    AND CHAIN`): the next one has the connection, and need not wait for its BEGIN.
+    Each turn of the connection's thread waits for the event loop, and the loop for the thread.
     """
 
-    def __init__(self, lender: Lender, begin: str = "BEGIN"):
+    dialect_name = "sqlite"
+    # Between two transactions of ours those who write from elsewhere have their turn.
+    can_chain = False
+
+    def __init__(self, driver: aiosqlite.Connection, around: Around):
+        super().__init__(around)
+        self._driver = driver
+        self._unsaid: list[_Said] = []
+        self._begun = self._failed = False
+
+    async def select(self, statement: SelectBase, parameters: Mapping[str, Any]) -> Sequence[Any]:
+        compiled = _compiled(statement, _SQLITE)
+        return compiled.rows(await self._say((compiled.text, compiled.values(parameters))))
+
+    async def execute(self, statement: str, values: Sequence[Any]) -> None:
+        if self._begun:
+            self._unsaid.append((statement, values))
+        else:
+            await self._say((statement, values))
+
+    async def begin(self, statement: str) -> None:
+        self._unsaid.append((statement, ()))
+        self._begun = True
+
+    async def commit(self, statement: str) -> None:
+        if self._failed:
+            # SQLite itself would commit what went before, and nothing of what came after.
+            raise sqlite3.OperationalError("A statement of this transaction failed.")
+        await self._say((statement, ()))
+
+    async def roll_back(self) -> None:
+        self._unsaid.clear()
+        # One that was cut off has to wait for what goes on there; its connection is given up.
+        if self.is_fit and self._driver.in_transaction:
+            await self._say(("ROLLBACK", ()))
+
+    async def _say(self, last: _Said) -> Sequence[tuple[Any, ...]]:
+        statements, self._unsaid = [*self._unsaid, last], []
+        # The driver's public methods run one statement in each turn.
+        in_thread: Any = self._driver._execute
+        asked: Awaitable[Sequence[tuple[Any, ...]]] = in_thread(
+            _run, self._driver._conn, statements
+        )
+        with ExitStack() as stack:
+            for statement, _ in statements:
+                stack.enter_context(self._around(statement))
+            try:
+                return await self._answer(asked)
+            except BaseException:
+                self._failed = True
+                raise
+
+
+def _run(driver: sqlite3.Connection, statements: Sequence[_Said]) -> Sequence[tuple[Any, ...]]:
+    """Run statements one after another in the connection's thread; return the last one's rows."""
+    rows: Sequence[tuple[Any, ...]] = ()
+    for statement, values in statements:
+        rows = driver.execute(statement, values).fetchall()
+    return rows
+
+
+class LeanTransactions:
+    """Transactions that begin with the statement `begin`, a batch in each.
+
+    A batch that ends while the next one waits begins its transaction in the same breath, where
+    the engine can (`COMMIT AND CHAIN`): the next one has the connection, and need not wait for its
+    BEGIN.
+    """
+
+    def __init__(self, lender: Lender, begin: str):
         self._lender = lender
         self._begin = begin
         self._begun: Lent | None = None
@@ -126,23 +215,20 @@ class PostgresqlTransactions:
         lent = self._take_begun()
         begun, chain = lent is not None, False
         lent = lent or await self._lender.take()
-        connection = _Postgresql(lent.driver, around)
+        connection = _connection(lent, around)
         try:
             if not begun:
-                await connection.control(self._begin)
-            if lock_timeout_ms is not None:
-                await connection.control(f"SET LOCAL lock_timeout = {lock_timeout_ms:d}")
+                await connection.begin(self._begin)
+            if lock_timeout_ms is not None and connection.dialect_name == "postgresql":
+                await connection.execute(f"SET LOCAL lock_timeout = {lock_timeout_ms:d}", ())
             yield connection
-            chain = connection.is_fit and another() and lent.may_go_on()
-            ended = await connection.control("COMMIT AND CHAIN" if chain else "COMMIT")
-            if ended != "COMMIT":
-                # PostgreSQL does not mind being asked to commit what has failed.
-                raise asyncpg.InFailedSQLTransactionError("COMMIT rolled back")
+            chain = connection.can_chain and connection.is_fit and another() and lent.may_go_on()
+            await connection.commit("COMMIT AND CHAIN" if chain else "COMMIT")
         except BaseException:
             chain = False
             # One that does not even answer this is not lent again.
             with suppress(Exception):
-                await connection.control("ROLLBACK")
+                await connection.roll_back()
             raise
         finally:
             if chain:
@@ -159,7 +245,7 @@ class PostgresqlTransactions:
     def _take_begun(self) -> Lent | None:
         """Return the connection that is in a transaction already, if it still is."""
         lent, self._begun = self._begun, None
-        if lent is None or (not lent.driver.is_closed() and lent.driver.is_in_transaction()):
+        if lent is None or (not lent.is_closed() and lent.is_in_transaction()):
             return lent
         # Without its transaction each statement of a batch would be committed by itself.
         self._lender.give_back(lent, fit=False)
@@ -167,54 +253,64 @@ class PostgresqlTransactions:
 
 
 @asynccontextmanager
-async def postgresql_statements(lender: Lender, around: Around) -> AsyncIterator[LeanConnection]:
+async def lean_statements(lender: Lender, around: Around) -> AsyncIterator[LeanConnection]:
     """Run statements each by itself."""
     lent = await lender.take()
-    connection = _Postgresql(lent.driver, around)
+    connection = _connection(lent, around)
     try:
         yield connection
     finally:
         lender.give_back(lent, fit=connection.is_fit)
 
 
-@asynccontextmanager
-async def sqlite_transaction(engine: AsyncEngine) -> AsyncIterator[LeanConnection]:
-    """Begin as the engine does, commit when the block ends, roll back if it raises."""
-    async with engine.begin() as connection:
-        yield _Sqlite(connection)
-
-
-@asynccontextmanager
-async def sqlite_statements(engine: AsyncEngine) -> AsyncIterator[LeanConnection]:
-    """Run statements each by itself."""
-    async with engine.connect() as connection:
-        yield _Sqlite(connection)
+def _connection(lent: Lent, around: Around) -> LeanConnection:
+    if isinstance(lent.driver, aiosqlite.Connection):
+        return _Sqlite(lent.driver, around)
+    return _Postgresql(lent.driver, around)
 
 
 class _Compiled:
-    """A statement in the driver's words, and how to put its parameters in order."""
+    """A statement in the driver's words, how to put its parameters in order, and its rows right."""
 
-    def __init__(self, statement: Any):
-        compiled: SQLCompiler = statement.compile(dialect=_DIALECT)
+    def __init__(self, statement: SelectBase, dialect: Dialect):
+        compiled: SQLCompiler = statement.compile(dialect=dialect)
         self.text = str(compiled)
         self._names = compiled.positiontup or ()
         self._fixed = compiled.params
         self._processors = {
             name: processor
             for name, parameter in compiled.binds.items()
-            if (processor := parameter.type.dialect_impl(_DIALECT).bind_processor(_DIALECT))
+            if (processor := parameter.type.dialect_impl(dialect).bind_processor(dialect))
         }
+        # What has types in PostgreSQL is text or a number in SQLite.
+        self._readers = [
+            (place, reader)
+            for place, column in enumerate(statement.selected_columns)
+            if (reader := column.type.dialect_impl(dialect).result_processor(dialect, None))
+        ]
 
     def values(self, parameters: Mapping[str, Any]) -> list[Any]:
         """Return the values in the statement's order."""
         return [self._value(name, parameters) for name in self._names]
+
+    def rows(self, given: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
+        """Return rows as SQLite gave them with each value as its column's type has it."""
+        if not self._readers:
+            return given
+        return [self._row(row) for row in given]
 
     def _value(self, name: str, parameters: Mapping[str, Any]) -> Any:
         value = parameters[name] if name in parameters else self._fixed[name]
         processor = self._processors.get(name)
         return processor(value) if processor else value
 
+    def _row(self, given: tuple[Any, ...]) -> list[Any]:
+        row = list(given)
+        for place, reader in self._readers:
+            row[place] = reader(row[place])
+        return row
+
 
 @lru_cache(maxsize=COMPILED_LIMIT)
-def _compiled(statement: Executable) -> _Compiled:
-    return _Compiled(statement)
+def _compiled(statement: SelectBase, dialect: Dialect) -> _Compiled:
+    return _Compiled(statement, dialect)

@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
+import aiosqlite
+import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import PoolProxiedConnection
 
@@ -17,19 +19,30 @@ KEPT_SECONDS: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Lent:
-    """A connection of asyncpg's, its place in the pool, and until when it is lent again."""
+    """A connection of the driver's, its place in the pool, and until when it is lent again."""
 
-    driver: Any
+    driver: "aiosqlite.Connection | asyncpg.Connection[asyncpg.Record]"
     pooled: PoolProxiedConnection
     until: float
 
     def may_go_on(self) -> bool:
         """Whether it is there and need not go through the pool yet."""
-        return not self.driver.is_closed() and time.monotonic() < self.until
+        return not self.is_closed() and time.monotonic() < self.until
+
+    def is_closed(self) -> bool:
+        """Whether the server, or whoever ended it from another side, has closed it."""
+        # Nobody but the pool closes a connection to a file.
+        return not isinstance(self.driver, aiosqlite.Connection) and self.driver.is_closed()
+
+    def is_in_transaction(self) -> bool:
+        """Whether what is said next belongs to something that was begun."""
+        if isinstance(self.driver, aiosqlite.Connection):
+            return self.driver.in_transaction
+        return self.driver.is_in_transaction()
 
 
 class Lender:
-    """Lends connections of a PostgreSQL engine and keeps up to `keep` of those that come back.
+    """Lends connections of an engine and keeps up to `keep` of those that come back.
 
     None is kept from whoever waits in the pool while the batches have more than these.
     """
@@ -56,16 +69,15 @@ class Lender:
                 pooled = await self._engine.raw_connection()
             finally:
                 self._asking -= 1
-            lent = _if_alive(
-                Lent(pooled.driver_connection, pooled, time.monotonic() + KEPT_SECONDS)
-            )
+            driver: Any = pooled.driver_connection
+            lent = _if_alive(Lent(driver, pooled, time.monotonic() + KEPT_SECONDS))
         self._lent += 1
         return lent
 
     def give_back(self, lent: Lent, *, fit: bool) -> None:
         """Take a connection back; what is not fit, is closed or busy is thrown away."""
         self._lent -= 1
-        fit = fit and not lent.driver.is_closed() and not lent.driver.is_in_transaction()
+        fit = fit and not lent.is_closed() and not lent.is_in_transaction()
         if fit and not self._asking and self._lent + len(self._kept) < self._keep:
             self._kept.append(lent)
         else:
@@ -82,13 +94,13 @@ class Lender:
             lent = self._kept.pop()
             if lent.may_go_on():
                 return lent
-            _put_back(lent, fit=not lent.driver.is_closed())
+            _put_back(lent, fit=not lent.is_closed())
         return None
 
 
 def _if_alive(lent: Lent) -> Lent | None:
     """Return what may be lent; throw away what the server has closed while it was in the pool."""
-    if not lent.driver.is_closed():
+    if not lent.is_closed():
         return lent
     _put_back(lent, fit=False)
     return None

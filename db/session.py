@@ -24,14 +24,7 @@ from db.engines import (
     create_postgresql_engine,
     create_sqlite_engines,
 )
-from db.lean import (
-    Around,
-    LeanConnection,
-    PostgresqlTransactions,
-    postgresql_statements,
-    sqlite_statements,
-    sqlite_transaction,
-)
+from db.lean import Around, LeanConnection, LeanTransactions, lean_statements
 from db.lender import Lender
 
 # What other modules take from here although it is defined elsewhere.
@@ -66,9 +59,11 @@ class Database:
             # SQLite has no row locks (`FOR UPDATE` is silently nothing) and one writer at a time:
             # whoever writes takes the write lock before reading what it decides on. A reader's
             # transactions are snapshots; reading alone needs none.
-            _begin_by(self.engine, "BEGIN IMMEDIATE")
+            begin, keep = "BEGIN IMMEDIATE", 0
+            _begin_by(self.engine, begin)
             _begin_by(self._snapshots, "BEGIN")
         else:
+            begin, keep = "BEGIN", 1
             # Two pools: however many read, and however slowly, postings find a connection.
             self.engine = create_postgresql_engine(options, WRITING_CONNECTIONS)
             reader = create_postgresql_engine(options, options.pool_size, read_only=True)
@@ -85,10 +80,10 @@ class Database:
             )
         self.dialect_name = self.engine.dialect.name
         self._lenders = {
-            "writers": Lender(self.engine, keep=1),
+            "writers": Lender(self.engine, keep),
             "readers": Lender(self._reader, keep=max(0, options.pool_size - turns)),
         }
-        self._batches = PostgresqlTransactions(self._lenders["writers"])
+        self._batches = LeanTransactions(self._lenders["writers"], begin)
         # Keeps none: sessions take their turns in the same pool.
         self._lender_of_turns = Lender(self._reader, keep=0)
 
@@ -111,8 +106,6 @@ class Database:
         such rows. `another` is asked once, at the commit: whoever says yes opens the next
         transaction at once, and finds it begun. Raises as `transaction` does.
         """
-        if self.dialect_name == "sqlite":
-            return sqlite_transaction(self.engine)
         return self._batches.transaction(
             self.around_lean, lock_timeout_ms=lock_timeout_ms, another=another
         )
@@ -128,13 +121,11 @@ class Database:
             yield connection
 
     def _looking(self, lender: Lender) -> AbstractAsyncContextManager[LeanConnection]:
-        if self.dialect_name == "sqlite":
-            return sqlite_statements(self._reader)
         if self._pgbouncer:
             # Outside of a transaction it may answer each message from another connection.
-            looks = PostgresqlTransactions(lender, "BEGIN READ ONLY")
+            looks = LeanTransactions(lender, "BEGIN READ ONLY")
             return looks.transaction(self.around_lean)
-        return postgresql_statements(lender, self.around_lean)
+        return lean_statements(lender, self.around_lean)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:

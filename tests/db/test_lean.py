@@ -1,13 +1,14 @@
 """Connections without a session: they begin, commit and roll back as sessions do."""
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 import asyncpg
 import pytest
 from sqlalchemy import Select, String, bindparam, column, literal, select, table
-from sqlalchemy.exc import DBAPIError
 
 from db import lender
 from db.faults import Fault, classify
@@ -36,8 +37,8 @@ async def things(empty_url: str) -> AsyncIterator[Database]:
 
 async def add(connection: LeanConnection, *names: str) -> None:
     mark = "$1" if connection.dialect_name == "postgresql" else "?1"
-    rows = [(name,) for name in names]
-    await connection.execute(f"INSERT INTO things (name) VALUES ({mark})", rows)
+    for name in names:
+        await connection.execute(f"INSERT INTO things (name) VALUES ({mark})", (name,))
 
 
 async def added(
@@ -88,7 +89,7 @@ async def test_a_refused_statement_is_classified_and_its_connection_used_again(
     await added(things, "once")
 
     for _ in range(20):
-        with pytest.raises((DBAPIError, asyncpg.PostgresError)) as refused:
+        with pytest.raises((sqlite3.Error, asyncpg.PostgresError)) as refused:
             await added(things, "never", "once")
         assert classify(refused.value) is Fault.CONFLICT
 
@@ -99,16 +100,15 @@ async def test_a_refused_statement_is_classified_and_its_connection_used_again(
 async def test_nobody_is_told_of_a_commit_that_did_not_happen(
     things: Database, another: bool
 ) -> None:
-    if things.dialect_name == "sqlite":
-        pytest.skip("SQLite does not take a failed statement for a failed transaction")
-
     async def swallow() -> None:
         async with things.lean_transaction(another=lambda: another) as connection:
             await add(connection, "swallowed")
-            with pytest.raises(asyncpg.UniqueViolationError):
+            with suppress(sqlite3.IntegrityError, asyncpg.UniqueViolationError):
                 await add(connection, "swallowed")
+                # Only now SQLite is told.
+                await connection.select(NAMES, {})
 
-    with pytest.raises(asyncpg.InFailedSQLTransactionError):
+    with pytest.raises((sqlite3.OperationalError, asyncpg.InFailedSQLTransactionError)):
         await swallow()
     assert things.pool_use()["writers"].in_use == 0
     await added(things, "after")
@@ -120,7 +120,7 @@ async def test_what_follows_in_a_chain_is_a_transaction_of_its_own(things: Datab
     with pytest.raises(LookupError):
         await added(things, "lost", error=LookupError)
     await added(things, "second", another=True)
-    with pytest.raises((DBAPIError, asyncpg.PostgresError)):
+    with pytest.raises((sqlite3.Error, asyncpg.PostgresError)):
         await added(things, "never", "first", another=True)
     await added(things, "third", another=True)
     # Committed, whatever becomes of the transaction that was begun for the next.
@@ -184,7 +184,7 @@ async def test_whoever_only_looks_cannot_write(things: Database) -> None:
         async with things.lean_reading() as connection:
             await add(connection, "written")
 
-    with pytest.raises((DBAPIError, asyncpg.ReadOnlySQLTransactionError)):
+    with pytest.raises((sqlite3.Error, asyncpg.ReadOnlySQLTransactionError)):
         await write()
     assert await names_in(things) == []
 
@@ -213,6 +213,47 @@ async def test_whoever_finds_nothing_costs_no_connection(
     await opened.close()
 
     assert len(backends) == 1
+
+
+async def test_whoever_is_cut_off_waiting_for_the_lock_does_not_get_it_later(
+    things: Database,
+) -> None:
+    if things.dialect_name == "postgresql":
+        pytest.skip("PostgreSQL locks rows, and is told when nobody waits any more")
+    path = str(things.engine.url.database)
+    rival = sqlite3.connect(path, isolation_level=None)
+    rival.execute("BEGIN IMMEDIATE")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1), things.lean_transaction() as connection:
+            await connection.select(NAMES, {})
+    rival.execute("COMMIT")
+
+    await added(things, "after")
+
+    assert await names_in(things) == ["after"]
+    rival.execute("BEGIN IMMEDIATE")
+    rival.close()
+    assert things.pool_use()["writers"].in_use == 0
+
+
+async def test_a_transaction_says_nothing_before_it_needs_an_answer(things: Database) -> None:
+    if things.dialect_name == "postgresql":
+        pytest.skip("each answer of PostgreSQL's is awaited")
+    said: list[str] = []
+
+    def around(statement: str) -> AbstractContextManager[None]:
+        said.append(" ".join(statement.split()[:2]))
+        return nullcontext()
+
+    things.around_lean = around
+    async with things.lean_transaction() as connection:
+        assert said == []
+        await connection.select(NAMES, {})
+        assert said == ["BEGIN IMMEDIATE", "SELECT things.name"]
+        await add(connection, "one", "another")
+        assert len(said) == 2
+
+    assert said[2:] == ["INSERT INTO", "INSERT INTO", "COMMIT"]
 
 
 async def test_whoever_is_cut_off_leaves_no_answer_to_the_next(things: Database) -> None:

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 
+import asyncpg
 import pytest
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from db import lender
-from db.lender import Lender
+from db.lender import Lender, Lent
 from tests.conftest import create_postgres_database, settings_for
 
 KEEP = 2
@@ -33,9 +34,14 @@ def lends(engine: AsyncEngine) -> Iterator[Lender]:
 
 async def backend_of(lends: Lender) -> int:
     lent = await lends.take()
-    backend = int(await lent.driver.fetchval("SELECT pg_backend_pid()"))
+    backend = int(await postgresql(lent).fetchval("SELECT pg_backend_pid()"))
     lends.give_back(lent, fit=True)
     return backend
+
+
+def postgresql(lent: Lent) -> "asyncpg.Connection[asyncpg.Record]":
+    assert isinstance(lent.driver, asyncpg.Connection)
+    return lent.driver
 
 
 def in_pool(engine: AsyncEngine) -> int:
@@ -122,7 +128,7 @@ async def test_after_a_while_it_goes_through_the_pool(
 
 async def test_what_is_closed_busy_or_unfit_is_not_lent_again(lends: Lender) -> None:
     closed, busy, unfit = [await lends.take() for _ in range(3)]
-    closed.driver.terminate()
+    postgresql(closed).terminate()
     await busy.driver.execute("BEGIN")
     for one in (closed, busy):
         lends.give_back(one, fit=True)
@@ -132,7 +138,7 @@ async def test_what_is_closed_busy_or_unfit_is_not_lent_again(lends: Lender) -> 
     kept = await lends.take()
     lends.give_back(kept, fit=True)
     assert lends.kept == 1
-    kept.driver.terminate()
+    postgresql(kept).terminate()
     other = await lends.take()
     assert other.driver is not kept.driver
     lends.give_back(other, fit=True)

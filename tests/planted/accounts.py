@@ -180,8 +180,8 @@ BUGS: Final = (
     Bug(
         name="nothing_found_costs_a_connection",
         file="db/lean.py",
-        old="        lender.give_back(lent, fit=connection.is_fit)\n\n\n@asynccontextmanager",
-        new="        lender.give_back(lent, fit=False)\n\n\n@asynccontextmanager",
+        old="        lender.give_back(lent, fit=connection.is_fit)\n\n\ndef",
+        new="        lender.give_back(lent, fit=False)\n\n\ndef",
         breaks="Whoever asks for what is not there makes PostgreSQL open a connection each time.",
         tests=("tests/db/test_lean.py::test_whoever_finds_nothing_costs_no_connection",),
     ),

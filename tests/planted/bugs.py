@@ -2,11 +2,12 @@
 
 from typing import Final
 
-from tests.planted import accounts, entrance, google, keys, payments, posting, receipts
+from tests.planted import accounts, connections, entrance, google, keys, payments, posting, receipts
 from tests.planted.bug import Bug
 
 BUGS: Final[tuple[Bug, ...]] = (
     *posting.BUGS,
+    *connections.BUGS,
     *accounts.BUGS,
     *keys.BUGS,
     *receipts.BUGS,
