@@ -6,9 +6,8 @@ limits and settings, are those of the sessions. Only `db.session` hands them out
 
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, asynccontextmanager, suppress
-from functools import lru_cache
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
 from typing import Any, ClassVar, Final, TypeVar
 
 import aiosqlite
@@ -16,8 +15,8 @@ import asyncpg
 from sqlalchemy import SelectBase
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import Dialect
-from sqlalchemy.sql.compiler import SQLCompiler
 
+from db.compiled import compiled_for
 from db.lender import Lender, Lent
 
 Answer = TypeVar("Answer")
@@ -25,11 +24,6 @@ Answer = TypeVar("Answer")
 Around = Callable[[str], AbstractContextManager[object]]
 # A statement in the driver's words, and its values in their order.
 _Said = tuple[str, Sequence[Any]]
-
-# More than there are statements that are selected this way: the look of a batch is one for each
-# set of ways in which its accounts are named, and a history's one for each type and its times. Some
-# fifty of either can come about.
-COMPILED_LIMIT: Final = 256
 
 _POSTGRESQL: Final[Dialect] = postgresql.asyncpg.dialect()  # type: ignore[no-untyped-call]  # its own
 _SQLITE: Final[Dialect] = sqlite.aiosqlite.dialect()
@@ -97,7 +91,7 @@ class _Postgresql(LeanConnection):
         self._driver = driver
 
     async def select(self, statement: SelectBase, parameters: Mapping[str, Any]) -> Sequence[Any]:
-        compiled = _compiled(statement, _POSTGRESQL)
+        compiled = compiled_for(statement, _POSTGRESQL)
         with self._around(compiled.text):
             asked = self._driver.fetch(compiled.text, *compiled.values(parameters))
             return await self._answer(asked)
@@ -140,7 +134,7 @@ class _Sqlite(LeanConnection):
         self._begun = self._failed = False
 
     async def select(self, statement: SelectBase, parameters: Mapping[str, Any]) -> Sequence[Any]:
-        compiled = _compiled(statement, _SQLITE)
+        compiled = compiled_for(statement, _SQLITE)
         return compiled.rows(await self._say((compiled.text, compiled.values(parameters))))
 
     async def execute(self, statement: str, values: Sequence[Any]) -> None:
@@ -172,14 +166,27 @@ class _Sqlite(LeanConnection):
         asked: Awaitable[Sequence[tuple[Any, ...]]] = in_thread(
             _run, self._driver._conn, statements
         )
-        with ExitStack() as stack:
-            for statement, _ in statements:
-                stack.enter_context(self._around(statement))
+        with _in_order([self._around(statement) for statement, _ in statements]):
             try:
                 return await self._answer(asked)
             except BaseException:
                 self._failed = True
                 raise
+
+
+@contextmanager
+def _in_order(contexts: Sequence[AbstractContextManager[object]]) -> Iterator[None]:
+    """Enter these and leave them in the same order: a trace shows their statements as they were."""
+    for context in contexts:
+        context.__enter__()
+    try:
+        yield
+    except BaseException as error:
+        for context in contexts:
+            context.__exit__(type(error), error, error.__traceback__)
+        raise
+    for context in contexts:
+        context.__exit__(None, None, None)
 
 
 def _run(driver: sqlite3.Connection, statements: Sequence[_Said]) -> Sequence[tuple[Any, ...]]:
@@ -267,50 +274,3 @@ def _connection(lent: Lent, around: Around) -> LeanConnection:
     if isinstance(lent.driver, aiosqlite.Connection):
         return _Sqlite(lent.driver, around)
     return _Postgresql(lent.driver, around)
-
-
-class _Compiled:
-    """A statement in the driver's words, how to put its parameters in order, and its rows right."""
-
-    def __init__(self, statement: SelectBase, dialect: Dialect):
-        compiled: SQLCompiler = statement.compile(dialect=dialect)
-        self.text = str(compiled)
-        self._names = compiled.positiontup or ()
-        self._fixed = compiled.params
-        self._processors = {
-            name: processor
-            for name, parameter in compiled.binds.items()
-            if (processor := parameter.type.dialect_impl(dialect).bind_processor(dialect))
-        }
-        # What has types in PostgreSQL is text or a number in SQLite.
-        self._readers = [
-            (place, reader)
-            for place, column in enumerate(statement.selected_columns)
-            if (reader := column.type.dialect_impl(dialect).result_processor(dialect, None))
-        ]
-
-    def values(self, parameters: Mapping[str, Any]) -> list[Any]:
-        """Return the values in the statement's order."""
-        return [self._value(name, parameters) for name in self._names]
-
-    def rows(self, given: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
-        """Return rows as SQLite gave them with each value as its column's type has it."""
-        if not self._readers:
-            return given
-        return [self._row(row) for row in given]
-
-    def _value(self, name: str, parameters: Mapping[str, Any]) -> Any:
-        value = parameters[name] if name in parameters else self._fixed[name]
-        processor = self._processors.get(name)
-        return processor(value) if processor else value
-
-    def _row(self, given: tuple[Any, ...]) -> list[Any]:
-        row = list(given)
-        for place, reader in self._readers:
-            row[place] = reader(row[place])
-        return row
-
-
-@lru_cache(maxsize=COMPILED_LIMIT)
-def _compiled(statement: SelectBase, dialect: Dialect) -> _Compiled:
-    return _Compiled(statement, dialect)

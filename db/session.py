@@ -66,18 +66,7 @@ class Database:
             begin, keep = "BEGIN", 1
             # Two pools: however many read, and however slowly, postings find a connection.
             self.engine = create_postgresql_engine(options, WRITING_CONNECTIONS)
-            reader = create_postgresql_engine(options, options.pool_size, read_only=True)
-            read_only = {"postgresql_readonly": True}
-            self._snapshots = reader.execution_options(
-                isolation_level="REPEATABLE READ", **read_only
-            )
-            # pgbouncer lends the same server connections to writers: there only a transaction can
-            # say that it reads.
-            self._reader = (
-                reader.execution_options(**read_only)
-                if options.pgbouncer
-                else reader.execution_options(isolation_level="AUTOCOMMIT")
-            )
+            self._reader, self._snapshots = _postgresql_readers(options)
         self.dialect_name = self.engine.dialect.name
         self._lenders = {
             "writers": Lender(self.engine, keep),
@@ -182,6 +171,18 @@ class Database:
             lender.close()
         for engine in self.engines.values():
             await engine.dispose()
+
+
+def _postgresql_readers(options: DatabaseOptions) -> tuple[AsyncEngine, AsyncEngine]:
+    """Make the engine for reading, and the same for snapshots."""
+    reader = create_postgresql_engine(options, options.pool_size, read_only=True)
+    read_only = {"postgresql_readonly": True}
+    snapshots = reader.execution_options(isolation_level="REPEATABLE READ", **read_only)
+    if options.pgbouncer:
+        # It lends the same server connections to writers: there only a transaction can say that
+        # it reads.
+        return reader.execution_options(**read_only), snapshots
+    return reader.execution_options(isolation_level="AUTOCOMMIT"), snapshots
 
 
 def _begin_by(engine: AsyncEngine, statement: str) -> None:

@@ -41,8 +41,8 @@ BUGS: Final = (
     Bug(
         name="sqlite_begins_late",
         file="db/session.py",
-        old='_begin_by(self.engine, "BEGIN IMMEDIATE")',
-        new='_begin_by(self.engine, "BEGIN")',
+        old='begin, keep = "BEGIN IMMEDIATE", 0',
+        new='begin, keep = "BEGIN", 0',
         breaks="On SQLite a batch reads before it is the only writer, and fails when it writes.",
         tests=(f"{_WAITS}[sqlite]",),
     ),
