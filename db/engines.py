@@ -98,8 +98,7 @@ def create_sqlite_engines(options: DatabaseOptions) -> tuple[AsyncEngine, AsyncE
     arguments: dict[str, Any] = {
         "hide_parameters": True,
         "max_overflow": 0,
-        # Whoever begins a transaction ends it. The pool would roll back nothing, each time, by a
-        # thread that it has to wait for.
+        # It would roll back nothing, nearly each time, and wait for a thread: see `db.session`.
         "pool_reset_on_return": None,
     }
     writer = create_async_engine(

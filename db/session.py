@@ -9,12 +9,12 @@ our statements do: batches by `lean_transaction()` and `lean_reading()`, pages b
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from typing import NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 from sqlalchemy import Connection, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import PoolResetState, QueuePool
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from db.engines import (
@@ -48,12 +48,13 @@ class Database:
     def __init__(self, options: DatabaseOptions):
         # Lasts as long as a statement that no engine tells of: see `db.lean`.
         self.around_lean: Around = nullcontext
-        self._pgbouncer = options.pgbouncer
+        is_sqlite = make_url(options.url).get_backend_name() == "sqlite"
+        self._pgbouncer = options.pgbouncer and not is_sqlite
         self._turn_timeout_seconds = options.pool_timeout_seconds
         # The pool's own queue lets whoever comes later overtake, so that some would wait in vain.
         turns = max(1, options.pool_size - BATCHES_CONNECTIONS)
         self._turns = asyncio.Semaphore(turns)
-        if make_url(options.url).get_backend_name() == "sqlite":
+        if is_sqlite:
             self.engine, reader = create_sqlite_engines(options)
             self._reader, self._snapshots = reader, reader.execution_options()
             # SQLite has no row locks (`FOR UPDATE` is silently nothing) and one writer at a time:
@@ -62,6 +63,8 @@ class Database:
             begin, keep = "BEGIN IMMEDIATE", 0
             _begin_by(self.engine, begin)
             _begin_by(self._snapshots, "BEGIN")
+            for engine in (self.engine, reader):
+                event.listen(engine.sync_engine, "reset", _leave_nothing)
         else:
             begin, keep = "BEGIN", 1
             # Two pools: however many read, and however slowly, postings find a connection.
@@ -192,3 +195,9 @@ def _begin_by(engine: AsyncEngine, statement: str) -> None:
         connection.exec_driver_sql(statement)
 
     event.listen(engine.sync_engine, "begin", begin)
+
+
+def _leave_nothing(connection: Any, _record: object, state: PoolResetState) -> None:
+    """Roll back what is still open when a connection goes back: its COMMIT may have failed."""
+    if state.asyncio_safe and connection.driver_connection.in_transaction:
+        connection.rollback()

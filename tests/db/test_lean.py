@@ -9,6 +9,7 @@ from typing import Any
 import asyncpg
 import pytest
 from sqlalchemy import Select, String, bindparam, column, literal, select, table
+from sqlalchemy.exc import DBAPIError
 
 from db import lender
 from db.faults import Fault, classify
@@ -254,6 +255,42 @@ async def test_a_transaction_says_nothing_before_it_needs_an_answer(things: Data
         assert len(said) == 2
 
     assert said[2:] == ["INSERT INTO", "INSERT INTO", "COMMIT"]
+
+
+@pytest.mark.parametrize("way", ["transaction", "lean_transaction"])
+async def test_a_commit_that_fails_leaves_nothing_open(things: Database, way: str) -> None:
+    if things.dialect_name == "postgresql":
+        pytest.skip("PostgreSQL ends a transaction whose COMMIT fails")
+    orphan = (
+        "CREATE TABLE IF NOT EXISTS parts (thing VARCHAR(20) REFERENCES things (name))",
+        "PRAGMA defer_foreign_keys = ON",
+        "INSERT INTO parts VALUES ('missing')",
+    )
+
+    async def commit_an_orphan() -> None:
+        async with getattr(things, way)() as opened:
+            for statement in orphan:
+                if way == "transaction":
+                    await (await opened.connection()).exec_driver_sql(statement)
+                else:
+                    await opened.execute(statement, ())
+
+    for _ in range(2):
+        with pytest.raises((DBAPIError, sqlite3.IntegrityError), match="FOREIGN KEY"):
+            await commit_an_orphan()
+
+    await added(things, "after")
+    assert await names_in(things) == ["after"]
+
+
+async def test_pgbouncer_means_nothing_to_sqlite(things: Database) -> None:
+    if things.dialect_name == "postgresql":
+        pytest.skip("it is PostgreSQL's")
+    url = things.engine.url.render_as_string(hide_password=False)
+    opened = Database(DatabaseOptions(url=url, pgbouncer=True))
+
+    assert await names_in(opened) == []
+    await opened.close()
 
 
 async def test_whoever_is_cut_off_leaves_no_answer_to_the_next(things: Database) -> None:

@@ -80,4 +80,20 @@ BUGS: Final = (
         breaks="Once somebody held a wallet, all batches after it give up on one far too early.",
         tests=("tests/db/test_lean.py::test_patience_lasts_for_its_own_transaction",),
     ),
+    Bug(
+        name="failed_commit_stays_open",
+        file="db/session.py",
+        old="    if state.asyncio_safe and connection.driver_connection.in_transaction:\n",
+        new="    if False:\n",
+        breaks="After a COMMIT that failed, SQLite's one writer can begin nothing any more.",
+        tests=("tests/db/test_lean.py::test_a_commit_that_fails_leaves_nothing_open",),
+    ),
+    Bug(
+        name="pgbouncer_before_sqlite",
+        file="db/session.py",
+        old="options.pgbouncer and not is_sqlite",
+        new="options.pgbouncer",
+        breaks="With a setting that is not for it, SQLite can be asked nothing.",
+        tests=("tests/db/test_lean.py::test_pgbouncer_means_nothing_to_sqlite",),
+    ),
 )
