@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, Self
 
+import asyncpg
 from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -106,8 +107,12 @@ async def settle(database: Database) -> None:
     """
     if database.dialect_name == "sqlite":
         return
-    async with database.engine.connect() as connection:
-        alone = await connection.execution_options(isolation_level="AUTOCOMMIT")
-        # Without a time-out: it waits for autovacuum, which may be at one of the tables.
-        for statement in ("SET lock_timeout = 0", "VACUUM (ANALYZE)", "CHECKPOINT"):
-            await alone.exec_driver_sql(statement)
+    # A connection of its own, without time-outs: the disk may take long, and autovacuum may be at
+    # one of the tables.
+    url = database.engine.url.set(drivername="postgresql")
+    connection = await asyncpg.connect(url.render_as_string(hide_password=False))
+    try:
+        for statement in ("VACUUM (ANALYZE)", "CHECKPOINT"):
+            await connection.execute(statement)
+    finally:
+        await connection.close()
