@@ -16,8 +16,9 @@ from core.observation import UNOBSERVED, BatchObserver
 
 # Whoever waits in vain may wait for so much longer than the deadline.
 GIVING_UP_SECONDS: Final = 0.01
-# What nobody waits for is worth no batch of its own, for so long.
-LEFT_SECONDS: Final = 0.005
+# What nobody waits for is worth no batch of its own, for so long: a few of the ledger's batches, at
+# whose end there is something to leave.
+LEFT_SECONDS: Final = 0.02
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -90,12 +90,13 @@ def _array_statement(steps: tuple[Step, ...]) -> str:
         values = {}
         for name in step.varying:
             count += 1
-            arrays.append(f"${count}::text::{types[name]}[]")
+            arrays.append(f"unnest(${count}::text::{types[name]}[]) AS {name}")
             values[name] = f"given.{name}"
         for name in step.shared:
             count += 1
             values[name] = f"${count}::{types[name]}"
-        given = f"FROM unnest({', '.join(arrays)}) AS given({', '.join(step.varying)})"
+        # Not as `FROM unnest(…)`: PostgreSQL would write down all rows first and read them again.
+        given = f"FROM (SELECT {', '.join(arrays)}) AS given"
         parts.append(_sql(step, values, given=given))
     named = ", ".join(f"part_{number} AS ({part})" for number, part in enumerate(parts, 1))
     return f"WITH {named} SELECT 1"

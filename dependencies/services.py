@@ -74,8 +74,8 @@ class Services:
 
 
 def services_of(request: Request) -> Services:
-    """Return the services of the process that serves `request`."""
-    services: Services = request.scope["app"].state.services
+    """Return the services of the process that serves `request`; its route put them there."""
+    services: Services = request.scope["services"]
     return services
 
 

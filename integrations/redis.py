@@ -13,6 +13,7 @@ import structlog
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
+from redis.connection import HiredisRespSerializer
 from redis.exceptions import RedisError
 
 log = structlog.get_logger(__name__)
@@ -23,9 +24,23 @@ WAIT_SECONDS: Final = 0.05
 # Once it failed, nobody asks for a second; then one call finds out whether it is back.
 BREAKER_OPEN_SECONDS: Final = 1.0
 
+_PACKER: Final = HiredisRespSerializer()
+
 
 class RedisUnavailable(Exception):
     """Redis did not answer in time; do without."""
+
+
+class _PackingInC:
+    """Mixed into the client's connections, which pack commands in Python although hiredis is there.
+
+    For a script with thirty names that took a third of the client's time.
+    """
+
+    def pack_command(self, *command: Any) -> list[bytes]:
+        """Return a command as Redis reads it."""
+        packed: list[bytes] = _PACKER.pack(*command)
+        return packed
 
 
 class GuardedRedis:
@@ -40,6 +55,9 @@ class GuardedRedis:
             socket_connect_timeout=2 * WAIT_SECONDS,
             retry=Retry(NoBackoff(), 0),
         )
+        # Whatever kind the URL asks for: TCP, TLS or a socket's file.
+        pool = self.client.connection_pool
+        pool.connection_class = type("Connection", (_PackingInC, pool.connection_class), {})
         self._open_until = 0.0
 
     async def execute(self, *command: Any) -> Any:

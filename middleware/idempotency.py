@@ -33,7 +33,7 @@ class IdempotencyMiddleware:
         if keyed is None:
             await self._app(scope, receive, send)
             return
-        cache: AnswerCache = scope["app"].state.services.answers
+        cache: AnswerCache = scope["services"].answers
         claimed = await cache.claim(keyed)
         if claimed is not None:
             await answer_response(*claimed)(scope, receive, send)

@@ -6,7 +6,7 @@ Whoever counts requests is told of each here as well, since this layer sees how 
 import re
 import time
 from collections.abc import Callable
-from secrets import token_hex
+from random import randbytes
 from typing import Final
 
 import structlog
@@ -14,8 +14,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.errors import InternalError
 from schemas.problem import problem_response
-
-log = structlog.get_logger("wallet.requests")
 
 PROBES: Final = frozenset({"/livez", "/readyz", "/metrics"})
 HEADER: Final = b"x-request-id"
@@ -34,13 +32,15 @@ class RequestContextMiddleware:
     def __init__(self, app: ASGIApp, observe: RequestObserver):
         self._app = app
         self._observe = observe
+        # Bound, as this layer is made after logging was set up: unbound, it is made anew each time.
+        self._log = structlog.get_logger("wallet.requests").bind()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request within its context."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _incoming_id(scope) or token_hex(_ID_BYTES)
+        request_id = _incoming_id(scope) or _new_id()
         scope["request_id"] = request_id
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -61,13 +61,13 @@ class RequestContextMiddleware:
             # Within the layers it became an answer already, and is raised for the server's log.
             if status:
                 raise
-            log.exception("unexpected_error")
+            self._log.exception("unexpected_error")
             await problem_response(InternalError(), request_id)(scope, receive, send_with_id)
         finally:
             seconds = time.perf_counter() - started
             self._observe(scope, status, seconds)
             # Probes ask every few seconds and say nothing new.
-            write = log.debug if scope["path"] in PROBES else log.info
+            write = self._log.debug if scope["path"] in PROBES else self._log.info
             write(
                 "request",
                 method=scope["method"],
@@ -82,3 +82,8 @@ def _incoming_id(scope: Scope) -> str | None:
     if len(found) == 1 and _ACCEPTED.fullmatch(found[0]):
         return str(found[0].decode())
     return None
+
+
+def _new_id() -> str:
+    """Return an id that nobody else has; it is no secret, and one would take a system call."""
+    return randbytes(_ID_BYTES).hex()  # noqa: S311 - see above

@@ -63,6 +63,9 @@ class WalletRoute(APIRoute):
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Admit the request, let it act, and turn whatever is raised into a problem."""
+        # Looked up once: the application's state is an object that takes its time, and a request's
+        # steps ask for it again and again.
+        scope["services"] = scope["app"].state.services
         try:
             scope["arguments"] = await self._plan.admit(Request(scope, receive))
             await self._inner_app(scope, receive, send)

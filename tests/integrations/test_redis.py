@@ -4,7 +4,9 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 
+import hiredis
 import pytest
+from redis.asyncio import Connection, SSLConnection, UnixDomainSocketConnection
 
 from integrations import redis as guarded
 from integrations.redis import GuardedRedis, RedisUnavailable
@@ -19,6 +21,40 @@ pytestmark = pytest.mark.faults
 async def valkey() -> AsyncIterator[ValkeyServer]:
     with ValkeyServer() as server:
         yield server
+
+
+async def test_a_command_arrives_as_it_was_given(valkey: ValkeyServer) -> None:
+    redis = GuardedRedis(valkey.url)
+    for given, arrived in {
+        "naïve": "naïve".encode(),
+        b"\r\n$1\r\n\0\xff": b"\r\n$1\r\n\0\xff",
+        "": b"",
+        -7: b"-7",
+        0.5: b"0.5",
+        "x" * 100_000: b"x" * 100_000,
+    }.items():
+        assert await redis.execute("ECHO", given) == arrived
+    await redis.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("redis://127.0.0.1/0", Connection),
+        ("rediss://127.0.0.1/0", SSLConnection),
+        ("unix:///nowhere", UnixDomainSocketConnection),
+    ],
+)
+def test_every_kind_of_connection_packs_in_c(
+    url: str, kind: type[Connection], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hiredis, "pack_command", lambda command: b"packed %a" % (command,))
+
+    pool = GuardedRedis(url).client.connection_pool
+    connection = pool.make_connection()  # type: ignore[no-untyped-call]  # its own
+
+    assert isinstance(connection, kind)
+    assert connection.pack_command("ECHO", 1) == [b"packed (b'ECHO', 1)"]
 
 
 async def test_a_hung_server_costs_one_short_wait(
