@@ -37,15 +37,16 @@ _RELEASE: Final = b"release"
 _SCRIPT: Final = """
 local replies = {}
 for n, name in ipairs(KEYS) do
-  local step, found = ARGV[n + 2], redis.call('GET', name)
-  replies[n] = found
+  local step, found = ARGV[n + 2], false
   if step == 'claim' then
+    found = redis.call('GET', name)
     if not found then redis.call('SET', name, 'lock', 'PX', ARGV[1]) end
-  elseif step == 'release' then
-    if found == 'lock' then redis.call('DEL', name) end
-  else
+  elseif step ~= 'release' then
     redis.call('SET', name, step, 'EX', ARGV[2])
+  elseif redis.call('GET', name) == 'lock' then
+    redis.call('DEL', name)
   end
+  replies[n] = found
 end
 return replies
 """
