@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from email.charset import BASE64, Charset
 from email.header import Header
@@ -11,6 +12,12 @@ from email.policy import compat32
 from email.utils import formataddr
 from pathlib import Path
 from typing import Final, Protocol
+
+from core.batching import Batcher
+from core.errors import Unavailable
+
+MAILS_IN_A_BATCH: Final = 100
+MAILS_WAITING_LIMIT: Final = 1000
 
 _CRLF: Final = compat32.clone(linesep="\r\n")
 # Weighing for each header whether quoted-printable is shorter takes a fifth of a mail's time.
@@ -62,18 +69,34 @@ class FolderMailer:
     def __init__(self, folder: Path, sender: Sender):
         self._folder = folder
         self._sender = sender
+        # Those that are sent at once are written by one thread: several would wait for one another.
+        self._batcher: Batcher[Mail, None] = Batcher(
+            self._write_all, batch_limit=MAILS_IN_A_BATCH, queue_limit=MAILS_WAITING_LIMIT
+        )
 
     async def send(self, mail: Mail) -> None:
         """Write the mail's file. Raises MailUnavailable when the folder cannot be written."""
         try:
-            await asyncio.to_thread(self._write, mail)
-        except OSError as error:
-            raise MailUnavailable(f"{self._folder}: {error.strerror}") from error
+            await self._batcher.submit(mail)
+        except Unavailable as error:
+            raise MailUnavailable(f"{self._folder}: too many mails wait to be written") from error
 
     async def close(self) -> None:
-        """There is nothing to let go of."""
+        """Write what was taken."""
+        await self._batcher.stop()
 
-    def _write(self, mail: Mail) -> None:
+    async def _write_all(self, mails: Sequence[Mail]) -> list[MailUnavailable | None]:
+        return await asyncio.to_thread(lambda: [self._write(mail) for mail in mails])
+
+    def _write(self, mail: Mail) -> MailUnavailable | None:
+        """Write one mail's file; return what prevented it."""
+        try:
+            self._write_file(mail)
+        except OSError as error:
+            return MailUnavailable(f"{self._folder}: {error.strerror}")
+        return None
+
+    def _write_file(self, mail: Mail) -> None:
         # Not EmailMessage: it parses each header that it is given, and takes four times as long.
         message = MIMEMultipart("alternative", boundary=f"={mail.key}=")
         message["From"] = formataddr((self._sender.name, self._sender.address))

@@ -1,5 +1,6 @@
 """What a receipt says, and that it cannot be made to say something else."""
 
+import asyncio
 import email
 import email.policy
 from datetime import UTC, datetime
@@ -9,7 +10,7 @@ import pytest
 
 from core.money import Money
 from core.outbox import Receipt
-from integrations.mail import FolderMailer, MailUnavailable, Sender
+from integrations.mail import MAILS_IN_A_BATCH, FolderMailer, MailUnavailable, Sender
 from integrations.receipts import format_money, word_receipt
 
 INSTALLATION = "0" * 32
@@ -113,3 +114,24 @@ async def test_without_a_provider_it_is_a_file_that_mail_programs_open(tmp_path:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(MailUnavailable):
         await FolderMailer(tmp_path / "file", Sender("a@example.com", "A")).send(mail)
+
+
+async def test_mails_that_are_sent_at_once_are_all_written(tmp_path: Path) -> None:
+    folder = tmp_path / "mail"
+    mailer = FolderMailer(folder, Sender("no-reply@example.com", "Wallet"))
+    mails = [
+        word_receipt(make_receipt(id=number), installation_id=INSTALLATION, app_name="Wallet")
+        for number in range(2 * MAILS_IN_A_BATCH)
+    ]
+    # One of them cannot be written; it does not keep the others from it.
+    (folder / f"{mails[7].key}.eml" / "in the way").mkdir(parents=True)
+
+    sent = await asyncio.gather(*map(mailer.send, mails), return_exceptions=True)
+    await mailer.close()
+
+    assert isinstance(sent.pop(7), MailUnavailable)
+    assert sent == [None] * (len(mails) - 1)
+    del mails[7]
+    assert {path.stem for path in folder.glob("*.eml") if path.is_file()} == {
+        mail.key for mail in mails
+    }

@@ -121,8 +121,8 @@ BUGS: Final = (
     Bug(
         name="lock_released_by_deleting_the_answer",
         file="middleware/answer_cache.py",
-        old="if found == 'lock' then redis.call('DEL', name) end",
-        new="redis.call('DEL', name)",
+        old="elseif redis.call('GET', name) == 'lock' then",
+        new="else",
         breaks="A request that failed late takes another one's answer out of Redis.",
         tests=(f"{_KEYS}::test_letting_go_leaves_an_answer_alone",),
     ),
@@ -152,8 +152,8 @@ BUGS: Final = (
     Bug(
         name="lock_kept_after_a_failure",
         file="middleware/answer_cache.py",
-        old="if found == 'lock' then redis.call('DEL', name) end",
-        new="if found == 'none' then redis.call('DEL', name) end",
+        old="elseif redis.call('GET', name) == 'lock' then",
+        new="elseif redis.call('GET', name) == 'none' then",
         breaks="After a failure the retry is told for ten seconds that the first is in flight.",
         tests=(f"{_KEYS}::test_a_second_waits_for_the_first_and_then_says_so",),
     ),
