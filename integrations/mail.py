@@ -85,15 +85,17 @@ class FolderMailer:
         """Write what was taken."""
         await self._batcher.stop()
 
-    async def _write_all(self, mails: Sequence[Mail]) -> list[MailUnavailable | None]:
+    async def _write_all(self, mails: Sequence[Mail]) -> list[Exception | None]:
         return await asyncio.to_thread(lambda: [self._write(mail) for mail in mails])
 
-    def _write(self, mail: Mail) -> MailUnavailable | None:
+    def _write(self, mail: Mail) -> Exception | None:
         """Write one mail's file; return what prevented it."""
         try:
             self._write_file(mail)
         except OSError as error:
             return MailUnavailable(f"{self._folder}: {error.strerror}")
+        except Exception as error:  # noqa: BLE001 - one that cannot be worded spoils no others
+            return error
         return None
 
     def _write_file(self, mail: Mail) -> None:

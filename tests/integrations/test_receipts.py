@@ -3,6 +3,7 @@
 import asyncio
 import email
 import email.policy
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -123,15 +124,17 @@ async def test_mails_that_are_sent_at_once_are_all_written(tmp_path: Path) -> No
         word_receipt(make_receipt(id=number), installation_id=INSTALLATION, app_name="Wallet")
         for number in range(2 * MAILS_IN_A_BATCH)
     ]
-    # One of them cannot be written; it does not keep the others from it.
+    # Two of them cannot be written; they do not keep the others from it.
     (folder / f"{mails[7].key}.eml" / "in the way").mkdir(parents=True)
+    mails[3] = replace(mails[3], key="not the name of a file\0")
 
     sent = await asyncio.gather(*map(mailer.send, mails), return_exceptions=True)
     await mailer.close()
 
     assert isinstance(sent.pop(7), MailUnavailable)
-    assert sent == [None] * (len(mails) - 1)
-    del mails[7]
+    assert isinstance(sent.pop(3), ValueError)
+    assert sent == [None] * (len(mails) - 2)
+    del mails[7], mails[3]
     assert {path.stem for path in folder.glob("*.eml") if path.is_file()} == {
         mail.key for mail in mails
     }
