@@ -94,13 +94,17 @@ class Poster:
     async def _settle_patiently(
         self, attempts: Sequence[Attempt], *, lock_timeout_ms: int | None
     ) -> Sequence[Settled]:
+        in_doubt: Sequence[Settled] = ()
         for tries_left in reversed(range(TRIES)):
             try:
                 transaction = self._database.lean_transaction(
                     lock_timeout_ms=lock_timeout_ms, another=self._somebody_waits
                 )
                 async with transaction as connection:
-                    return await ledger.post(connection, attempts)
+                    settled = _firsts(await ledger.post(connection, attempts), in_doubt)
+                    # Whether that is what happened, the commit has yet to say.
+                    in_doubt = settled
+                    return settled
             except Exception as error:  # noqa: BLE001 - classified below; everybody gets an answer
                 fault = classify(error)
                 self._observer.failed(fault)
@@ -130,3 +134,20 @@ class Poster:
             for half in (attempts[:middle], attempts[middle:])
             for settled in await self._settle_patiently(half, lock_timeout_ms=timeout_ms)
         ]
+
+
+def _firsts(settled: Sequence[Settled], before: Sequence[Settled]) -> Sequence[Settled]:
+    """Return what was settled; what only repeats a try whose COMMIT was in doubt, as it was then.
+
+    Whoever asked for the first time is told so, although the ledger was asked twice.
+    """
+
+    def repeated(first: Answer) -> Answer:
+        return first._replace(replayed=True, failure_code=None)
+
+    if not before:
+        return settled
+    return [
+        first if isinstance(first, Answer) and again == repeated(first) else again
+        for first, again in zip(before, settled, strict=True)
+    ]

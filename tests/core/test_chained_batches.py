@@ -106,6 +106,8 @@ async def test_a_connection_cut_at_commit_moves_money_once(
         await database.close()
     assert cut == [commit]
     assert [answer.status for answer in answers] == [200] * batches
+    # The ledger was asked again what became of the first, but nobody has asked for it before.
+    assert [answer.replayed for answer in answers] == [False] * batches
     assert await person.balance() == 100 - 10 * batches
 
 

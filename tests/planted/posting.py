@@ -51,7 +51,10 @@ BUGS: Final = (
         file="core/poster.py",
         old="""\
                 async with transaction as connection:
-                    return await ledger.post(connection, attempts)
+                    settled = _firsts(await ledger.post(connection, attempts), in_doubt)
+                    # Whether that is what happened, the commit has yet to say.
+                    in_doubt = settled
+                    return settled
 """,
         new="""\
                 answers = await ledger.post(await transaction.__aenter__(), attempts)
