@@ -1,7 +1,8 @@
-"""Redis' copy of recent answers, and the short lock that keeps a herd off the database.
+"""Redis' copy of recent answers, and whose request under a key is under way in this process.
 
-Neither decides anything: the answer is put here after its commit, the lock only makes the others
-wait a little, and every doubt ends in the database.
+Neither decides anything: an answer is put into Redis after its commit, whoever repeats what is
+under way only waits for it a little, and every doubt ends in the database. So a key that this
+process has never met is not looked up: the ledger asks the database for it anyway.
 """
 
 import asyncio
@@ -12,47 +13,40 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from core.batching import Batcher
-from core.commands import Answer
+from core.commands import Answer, Rendered
 from core.errors import IdempotencyInFlight, IdempotencyKeyReused, Unavailable
 from core.ledger import read_answer
+from core.records import KeyOfPrincipal
 from db.session import Database
 from integrations.redis import GuardedRedis, RedisUnavailable
+from middleware.met_keys import MetKeys
 
 ANSWER_TTL_SECONDS: Final = 24 * 60 * 60
-# As long as a posting may take by default; a process that died leaves its lock for so long.
-LOCK_TTL_MILLISECONDS: Final = 10_000
 WAIT_FOR_FIRST_SECONDS: Final = 1.0
-POLL_SECONDS: Final = 0.025
 STEPS_IN_A_BATCH: Final = 500
 STEPS_WAITING_LIMIT: Final = 10_000
 
 _FINGERPRINT_BYTES: Final = 32
 _STATUS_BYTES: Final = 3
 
-# What stands under a name is the answer or, before there is one, the lock. One script does a whole
-# batch of steps: it costs the client far less than a command for each, and cannot be torn apart.
-_LOCK: Final = b"lock"
-_CLAIM: Final = b"claim"
-_RELEASE: Final = b"release"
+# One script does a whole batch of steps: it costs the client far less than a command for each.
+_FIND: Final = b""
 _SCRIPT: Final = """
 local replies = {}
 for n, name in ipairs(KEYS) do
-  local step, found = ARGV[n + 2], false
-  if step == 'claim' then
-    found = redis.call('GET', name)
-    if not found then redis.call('SET', name, 'lock', 'PX', ARGV[1]) end
-  elseif step ~= 'release' then
-    redis.call('SET', name, step, 'EX', ARGV[2])
-  elseif redis.call('GET', name) == 'lock' then
-    redis.call('DEL', name)
+  local answer = ARGV[n + 1]
+  if answer == '' then
+    replies[n] = redis.call('GET', name)
+  else
+    redis.call('SET', name, answer, 'EX', ARGV[1])
+    replies[n] = false
   end
-  replies[n] = found
 end
 return replies
 """
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class KeyedRequest:
     """A request that came with a key; `answer` is set once it is durable."""
 
@@ -60,13 +54,15 @@ class KeyedRequest:
     key: str
     fingerprint: bytes
     answer: Answer | None = None
+    # Made by the first who waits for the end of this request; hardly ever does anybody.
+    over: asyncio.Event | None = None
 
 
 class Step(NamedTuple):
-    """What to do under a name: `_CLAIM` it, `_RELEASE` it, or keep an answer."""
+    """What to do under a name in Redis: find the answer, `_FIND`, or keep this one."""
 
     name: str
-    what: bytes
+    answer: bytes
 
 
 class AnswerCache:
@@ -80,17 +76,35 @@ class AnswerCache:
         self._batcher: Batcher[Step, bytes | None] = Batcher(
             self._run, batch_limit=STEPS_IN_A_BATCH, queue_limit=STEPS_WAITING_LIMIT
         )
+        self._met = MetKeys()
+        self._under_way: dict[KeyOfPrincipal, KeyedRequest] = {}
 
     async def claim(self, request: KeyedRequest) -> tuple[Answer, bytes] | None:
         """Return the first answer and where it was found (`HIT`, `DB`), or None: go on and act.
 
-        Raises IdempotencyKeyReused, or IdempotencyInFlight when the first request with this key
-        does not finish within a short wait.
+        Whoever goes on is waited for until `settle`. Raises IdempotencyKeyReused, or
+        IdempotencyInFlight when the first request with this key does not end within a short wait.
         """
-        try:
-            return await self._claim_in_redis(request)
-        except (RedisUnavailable, Unavailable):
-            return None
+        name = (request.principal_id, request.key)
+        give_up_at: float | None = None
+        while True:
+            first = self._under_way.get(name)
+            if first is None:
+                if self._met.meet(name) and (found := await self._find(request)) is not None:
+                    return found, b"HIT"
+                # Meanwhile somebody else may have found nothing, too, and gone on.
+                first = self._under_way.setdefault(name, request)
+                if first is request:
+                    return None
+            now = asyncio.get_running_loop().time()
+            give_up_at = give_up_at or now + WAIT_FOR_FIRST_SECONDS
+            if not await _is_over(first, within_seconds=give_up_at - now):
+                answer = await self.ask_database(request)
+                if answer is None:
+                    raise IdempotencyInFlight
+                return answer, b"DB"
+            if first.answer is not None:
+                return _again(request, first.fingerprint, first.answer), b"DB"
 
     async def ask_database(self, request: KeyedRequest) -> Answer | None:
         """Return what the database knows as the first answer; None if its key is not known yet.
@@ -99,39 +113,33 @@ class AnswerCache:
         """
         async with self._database.lean_reading() as connection:
             found = await read_answer(connection, request.principal_id, request.key)
-        if found is None:
-            return None
-        if found.fingerprint != request.fingerprint:
-            raise IdempotencyKeyReused
-        return Answer(found.rendered.status, found.rendered.body, replayed=True)
+        return None if found is None else _again(request, found.fingerprint, found.rendered)
 
     def settle(self, request: KeyedRequest) -> None:
-        """Keep the answer if there is one, else let go of the lock; nobody waits for that.
+        """Keep the answer if there is one, and let those go on who wait for this request.
 
-        Steps of one process are done in their order: whoever has the answer and asks again finds
-        it here.
+        Nobody waits for Redis here. Steps of one process are done in their order: whoever has the
+        answer and asks again finds it there.
         """
-        what = _RELEASE if request.answer is None else _pack(request.fingerprint, request.answer)
-        with suppress(Unavailable):
-            self._batcher.leave(Step(self._name(request), what))
+        del self._under_way[request.principal_id, request.key]
+        if request.answer is not None:
+            packed = _pack(request.fingerprint, request.answer)
+            with suppress(Unavailable):
+                self._batcher.leave(Step(self._name(request), packed))
+        if request.over is not None:
+            request.over.set()
 
     async def stop(self) -> None:
         """Finish what was begun."""
         await self._batcher.stop()
 
-    async def _claim_in_redis(self, request: KeyedRequest) -> tuple[Answer, bytes] | None:
-        step = Step(self._name(request), _CLAIM)
-        for _ in range(int(WAIT_FOR_FIRST_SECONDS / POLL_SECONDS)):
-            found = await self._batcher.submit(step)
-            if found is None:
-                return None
-            if found != _LOCK:
-                return _unpack(found, request.fingerprint), b"HIT"
-            await asyncio.sleep(POLL_SECONDS)
-        answer = await self.ask_database(request)
-        if answer is None:
-            raise IdempotencyInFlight
-        return answer, b"DB"
+    async def _find(self, request: KeyedRequest) -> Answer | None:
+        """Return the first answer if Redis has it; that it does not, or is away, proves nothing."""
+        try:
+            found = await self._batcher.submit(Step(self._name(request), _FIND))
+        except (RedisUnavailable, Unavailable):
+            return None
+        return None if found is None else _again(request, *_unpack(found))
 
     async def _run(self, steps: Sequence[Step]) -> list[bytes | None]:
         replies: list[bytes | None] = await self._redis.execute(
@@ -139,9 +147,8 @@ class AnswerCache:
             _SCRIPT,
             len(steps),
             *[step.name for step in steps],
-            LOCK_TTL_MILLISECONDS,
             ANSWER_TTL_SECONDS,
-            *[step.what for step in steps],
+            *[step.answer for step in steps],
         )
         return replies
 
@@ -151,13 +158,26 @@ class AnswerCache:
         return f"{self._prefix}:answer:{request.principal_id}:{digest}"
 
 
+async def _is_over(request: KeyedRequest, *, within_seconds: float) -> bool:
+    if request.over is None:
+        request.over = asyncio.Event()
+    with suppress(TimeoutError):
+        await asyncio.wait_for(request.over.wait(), within_seconds)
+    return request.over.is_set()
+
+
 def _pack(fingerprint: bytes, answer: Answer) -> bytes:
     return fingerprint + f"{answer.status:03}{answer.body}".encode()
 
 
-def _unpack(value: bytes, fingerprint: bytes) -> Answer:
-    if value[:_FINGERPRINT_BYTES] != fingerprint:
-        raise IdempotencyKeyReused
+def _unpack(packed: bytes) -> tuple[bytes, Rendered]:
     status_end = _FINGERPRINT_BYTES + _STATUS_BYTES
-    status = int(value[_FINGERPRINT_BYTES:status_end])
-    return Answer(status, value[status_end:].decode(), replayed=True)
+    status = int(packed[_FINGERPRINT_BYTES:status_end])
+    return packed[:_FINGERPRINT_BYTES], Rendered(status, packed[status_end:].decode())
+
+
+def _again(request: KeyedRequest, fingerprint: bytes, first: Rendered | Answer) -> Answer:
+    """Return the first answer for whoever repeats its request. Raises IdempotencyKeyReused."""
+    if fingerprint != request.fingerprint:
+        raise IdempotencyKeyReused
+    return Answer(first.status, first.body, replayed=True)

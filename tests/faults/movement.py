@@ -1,7 +1,8 @@
 """One movement of money, sent under one key until it is done, and what it must leave behind."""
 
+import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -14,9 +15,9 @@ from tests.people import Person
 
 Kind = Literal["deposit", "withdraw", "transfer"]
 KINDS: tuple[Kind, ...] = ("deposit", "withdraw", "transfer")
-EndLocks = Callable[[], Awaitable[None]]
 PATIENCE_SECONDS = 15.0
 IN_FLIGHT_LIMIT = 20
+RETRY_AFTER_SECONDS = 1
 _amounts_minor = itertools.count(1001)
 DONE = 200
 UNKNOWN = 503
@@ -55,17 +56,13 @@ class Movement:
         except (OSError, EOFError):
             return None
 
-    async def send_until_known(self, wire: Wire, end_locks: EndLocks) -> Response | None:
-        """Send it until it is no longer said to be in flight.
-
-        A process that dies leaves its short lock in Redis; `end_locks` is called instead of waiting
-        until that expires.
-        """
+    async def send_until_known(self, wire: Wire) -> Response | None:
+        """Send it until it is no longer said to be in flight, as late as Retry-After says."""
         answer = await self.send(wire)
         for _ in range(IN_FLIGHT_LIMIT):
             if answer is None or is_final(answer) or answer.status == UNKNOWN:
                 break
-            await end_locks()
+            await asyncio.sleep(RETRY_AFTER_SECONDS)
             answer = await self.send(wire)
         return answer
 
@@ -87,7 +84,6 @@ class Movement:
         *,
         before: Mapping[int, int],
         first: Response | None,
-        end_locks: EndLocks,
     ) -> list[str]:
         """Send it again, twice, and return all that is not one effect and one answer.
 
@@ -96,7 +92,7 @@ class Movement:
         wrong = []
         if first is not None and first.status not in {DONE, UNKNOWN}:
             wrong.append(f"first told {first}")
-        answers = [await self.send_until_known(wire, end_locks), await self.send(wire)]
+        answers = [await self.send_until_known(wire), await self.send(wire)]
         bodies = {answer.body for answer in answers if answer and answer.status == DONE}
         if first is not None and first.status == DONE:
             bodies.add(first.body)

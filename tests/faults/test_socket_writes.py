@@ -14,9 +14,8 @@ import asyncpg
 import pytest
 
 from core.batching import LEFT_SECONDS
-from middleware.answer_cache import LOCK_TTL_MILLISECONDS
 from tests.conftest import create_postgres_database, migrate
-from tests.faults.chaos import flush, start_again
+from tests.faults.chaos import start_again
 from tests.faults.conftest import Summary
 from tests.faults.cutting import Cut, Scissors, proxy_of
 from tests.faults.leftovers import until_ready
@@ -45,7 +44,6 @@ class Scene:
     connection: asyncpg.Connection
     api: ApiProcess
     wire: Wire
-    valkey: ValkeyServer
     scissors: Scissors
     sender: Person
     receiver: Person
@@ -65,10 +63,6 @@ class Scene:
             answer = await movement.send(self.wire)
             assert answer is not None
             assert answer.status == 200, answer
-
-    async def end_locks(self) -> None:
-        """Let the locks of the dead end now rather than in 10 s."""
-        await flush(self.valkey)
 
     async def restart(self) -> None:
         """Start the API again; what is left of the old one is ended."""
@@ -108,7 +102,7 @@ async def scene(
         async with clients_of([api]) as [client]:
             people = People(client)
             sender, receiver = await people.with_wallet(100_000), await people.with_wallet(0)
-        yield Scene(database_url, connection, api, wire, fragile_valkey, scissors, sender, receiver)
+        yield Scene(database_url, connection, api, wire, scissors, sender, receiver)
 
 
 # Cold: the first request of a process, which opens its connections and prepares its statements.
@@ -170,9 +164,7 @@ async def _kill_at(
         # Watched until it is dead: the last of its writes, to Redis, comes after the answer.
         died = await asyncio.to_thread(_is_dead_soon, scene.api)
     await scene.restart()
-    wrong = await movement.offences(
-        scene.wire, scene.connection, before=before, first=first, end_locks=scene.end_locks
-    )
+    wrong = await movement.offences(scene.wire, scene.connection, before=before, first=first)
     if not died:
         wrong.append(f"{movement.key} was not killed at {write.line}")
     return [f"{text} ({write.line})" for text in wrong]
@@ -223,9 +215,7 @@ async def test_cut_at_a_chunk(
         scene.scissors.disarm()
         if how == "kill" and scene.scissors.has_cut:
             await scene.restart()
-        wrong += await movement.offences(
-            scene.wire, scene.connection, before=before, first=first, end_locks=scene.end_locks
-        )
+        wrong += await movement.offences(scene.wire, scene.connection, before=before, first=first)
         if not scene.scissors.has_cut:
             break
         firsts.append(first)
@@ -249,38 +239,3 @@ async def _count_chunks(scene: Scene, movement: Movement) -> int:
     assert answer is not None
     assert answer.status == 200
     return len(scene.scissors.seen)
-
-
-async def test_the_lock_of_a_killed_process_ends(
-    scene: Scene, tmp_path: Path, is_full: bool, summary: Summary
-) -> None:
-    """A caller who only waits, as 409 and Retry-After say, gets through in the end."""
-    if not is_full:
-        pytest.skip("only with --faults")
-    template = Movement(
-        kind="transfer",
-        sender=scene.sender,
-        receiver=scene.receiver,
-        key="patient",
-        amount_minor=0,
-    )
-    movement = numbered(template, 1)
-    await scene.warm_up(movement.key)
-    before = await movement.balances(scene.connection)
-    # Somewhere between the lock and COMMIT.
-    scene.scissors.arm("kill", at=8, pid=scene.api.pid)
-    first = await movement.send(scene.wire)
-    scene.scissors.disarm()
-    started = time.perf_counter()
-    await scene.restart()
-
-    async def wait_as_told() -> None:
-        await asyncio.sleep(1)
-
-    wrong = await movement.offences(
-        scene.wire, scene.connection, before=before, first=first, end_locks=wait_as_told
-    )
-    took = time.perf_counter() - started
-    summary.add(f"after a kill before COMMIT, a patient caller was answered in {took:.1f} s")
-    assert not wrong, "\n".join(wrong)
-    assert took < LOCK_TTL_MILLISECONDS / 1000 + 5

@@ -9,9 +9,10 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from core.commands import Answer
+from core.commands import Answer, Attempt
+from core.errors import Unavailable
+from core.poster import Poster
 from db.lean import LeanConnection
-from db.schema import read_installation_id
 from db.session import Database
 from integrations import redis as guarded
 from integrations.redis import GuardedRedis
@@ -111,13 +112,16 @@ async def test_elsewhere_the_key_is_optional_and_honoured(people: People) -> Non
 
 @pytest.mark.promise("key-scope")
 async def test_another_persons_same_key_is_unrelated(people: People) -> None:
-    jane, joe = await people.with_wallet(100), await people.with_wallet(100)
+    jane, joe = await people.with_wallet(100), await people.with_wallet(200)
     key = str(uuid4())
 
     responses = [await person.withdraw(10, key=key) for person in (jane, joe)]
+    again = [await person.withdraw(10, key=key) for person in (jane, joe)]
 
     assert [lookup(response) for response in responses] == [("MISS", None)] * 2
-    assert [await jane.balance(), await joe.balance()] == [90, 90]
+    assert [lookup(response) for response in again] == [("HIT", "true")] * 2
+    assert [response.content for response in again] == [response.content for response in responses]
+    assert [await jane.balance(), await joe.balance()] == [90, 190]
 
 
 @pytest.mark.promise("S2-5")
@@ -207,50 +211,123 @@ async def test_what_was_refused_before_it_is_not_remembered(people: People) -> N
     assert (await person.withdraw(1, key=key)).status_code == 401
 
 
+class Held:
+    """Holds up the first attempt that reaches the poster; the others pass."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch):
+        post = Poster.post
+        self._let_go: asyncio.Future[Exception | None] = asyncio.get_running_loop().create_future()
+        self._reached = asyncio.Event()
+
+        async def held(poster: Poster, attempt: Attempt) -> Answer:
+            await self._hold()
+            return await post(poster, attempt)
+
+        monkeypatch.setattr(Poster, "post", held)
+
+    async def reached(self) -> None:
+        """Wait until an attempt is held."""
+        await self._reached.wait()
+
+    def let_go(self, failure: Exception | None = None) -> None:
+        """Let it pass, or fail."""
+        self._let_go.set_result(failure)
+
+    async def _hold(self) -> None:
+        if not self._reached.is_set():
+            self._reached.set()
+            failure = await self._let_go
+            if failure is not None:
+                raise failure
+
+
 @pytest.mark.promise("key-in-flight")
 async def test_a_second_waits_for_the_first_and_then_says_so(
-    people: People, database: Database, redis_url: str
+    people: People, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = await people.with_wallet(10)
     key = str(uuid4())
-    redis = GuardedRedis(redis_url)
-    cache = AnswerCache(redis, database, await read_installation_id(database))
-    first = KeyedRequest(person.id, key, b"x" * 32)
-    assert await cache.claim(first) is None
+    held = Held(monkeypatch)
+    first = asyncio.create_task(person.withdraw(1, key=key))
+    await held.reached()
 
     in_flight = await person.withdraw(1, key=key)
-    # The first fails without an answer, and lets go.
-    waiting = asyncio.create_task(person.withdraw(1, key=key))
+    waiting = [asyncio.create_task(person.withdraw(amount, key=key)) for amount in (1, 1, 2)]
     await asyncio.sleep(0.1)
-    cache.settle(first)
+    held.let_go()
 
     assert (in_flight.status_code, in_flight.json()["code"]) == (409, "idempotency_in_flight")
     assert in_flight.headers["Retry-After"] == "1"
-    assert (await waiting).status_code == 200
+    *again, other = await asyncio.gather(*waiting)
+    assert lookup(await first) == ("MISS", None)
+    assert [lookup(response) for response in again] == [("DB", "true")] * 2
+    assert {response.content for response in again} == {(await first).content}
+    assert (other.status_code, other.json()["code"]) == (422, "idempotency_key_reused")
     assert await person.balance() == 9
-    await redis.close()
+
+
+@pytest.mark.promise("key-in-flight", "key-remembered")
+async def test_whoever_waits_for_what_fails_acts(
+    people: People, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = await people.with_wallet(10)
+    key = str(uuid4())
+    held = Held(monkeypatch)
+    first = asyncio.create_task(person.withdraw(1, key=key))
+    await held.reached()
+    waiting = [asyncio.create_task(person.withdraw(1, key=key)) for _ in range(3)]
+    await asyncio.sleep(0.1)
+
+    held.let_go(Unavailable())
+
+    responses = await asyncio.gather(*waiting)
+    assert (await first).status_code == 503
+    assert sorted(lookup(response) for response in responses) == [
+        ("DB", "true"),
+        ("DB", "true"),
+        ("MISS", None),
+    ]
+    # Nothing is left behind that a later one would wait for.
+    assert lookup(await person.withdraw(1, key=key)) == ("HIT", "true")
+    assert await person.balance() == 9
 
 
 @pytest.mark.promise("key-in-flight", "S2-5")
 async def test_whoever_waits_in_vain_is_answered_by_the_database(
-    people: People, database: Database, database_url: str, redis_url: str
+    people: People, database_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     person = await people.with_wallet(10)
     key = str(uuid4())
-    async with serving(settings_for(database_url, redis_url=NOBODY_LISTENS)) as lonely:
-        first = await elsewhere(person, lonely).withdraw(1, key=key)
-    redis = GuardedRedis(redis_url)
-    cache = AnswerCache(redis, database, await read_installation_id(database))
-    # As left behind by a process that died before it could let go.
-    assert await cache.claim(KeyedRequest(person.id, key, b"x" * 32)) is None
+    held = Held(monkeypatch)
+    stuck = asyncio.create_task(person.withdraw(1, key=key))
+    await held.reached()
+    async with serving(settings_for(database_url, redis_url=redis_url)) as another:
+        first = await elsewhere(person, another).withdraw(1, key=key)
 
     again, other = await asyncio.gather(person.withdraw(1, key=key), person.withdraw(2, key=key))
+    held.let_go()
 
+    assert lookup(first) == ("MISS", None)
     assert lookup(again) == ("DB", "true")
-    assert again.content == first.content
+    assert lookup(await stuck) == ("DB", "true")
+    assert again.content == first.content == (await stuck).content
     assert (other.status_code, other.json().get("code")) == (422, "idempotency_key_reused")
     assert await person.balance() == 9
-    await redis.close()
+
+
+@pytest.mark.promise("S0-14", "S4-8")
+async def test_another_process_asks_the_database_once_and_then_redis(
+    people: People, database_url: str, redis_url: str
+) -> None:
+    person = await people.with_wallet(10)
+    key = str(uuid4())
+    first = await person.withdraw(1, key=key)
+    async with serving(settings_for(database_url, redis_url=redis_url)) as another:
+        there = elsewhere(person, another)
+        again = [await there.withdraw(1, key=key) for _ in range(3)]
+    assert [lookup(response)[0] for response in again] == ["DB", "HIT", "HIT"]
+    assert {response.content for response in again} == {first.content}
+    assert await person.balance() == 9
 
 
 async def test_an_answer_that_is_not_durable_is_kept_nowhere(
@@ -277,55 +354,78 @@ async def test_an_answer_that_is_not_durable_is_kept_nowhere(
     assert await person.balance() == 70
 
 
-async def test_one_redis_may_serve_two_databases(database: Database, redis_url: str) -> None:
-    redis = GuardedRedis(redis_url)
-    one, other = [AnswerCache(redis, database, uuid4().hex) for _ in range(2)]
-    request = KeyedRequest(1, "key", b"x" * 32, Answer(200, "{}", replayed=False))
+class CountedRedis(GuardedRedis):
+    """Counts what it is asked."""
 
-    one.settle(request)
+    asked = 0
 
-    assert await one.claim(request) == (Answer(200, "{}", replayed=True), b"HIT")
-    assert await other.claim(request) is None
-    await redis.close()
+    async def execute(self, *command: Any) -> Any:
+        self.asked += 1
+        return await super().execute(*command)
 
 
-async def test_letting_go_leaves_an_answer_alone(database: Database, redis_url: str) -> None:
-    redis = GuardedRedis(redis_url)
+@pytest.fixture
+async def redis(redis_url: str) -> AsyncIterator[CountedRedis]:
+    counted = CountedRedis(redis_url)
+    yield counted
+    await counted.close()
+
+
+@pytest.fixture
+async def cache(redis: CountedRedis, database: Database) -> AsyncIterator[AnswerCache]:
     cache = AnswerCache(redis, database, uuid4().hex)
-    late = KeyedRequest(1, "key", b"x" * 32)
-    answered = KeyedRequest(1, "key", b"x" * 32, Answer(200, "{}", replayed=False))
-    assert await cache.claim(late) is None
+    yield cache
+    await cache.stop()
 
-    # The lock ended while the first still worked, and another one got the answer.
-    cache.settle(answered)
-    cache.settle(late)
 
-    assert await cache.claim(late) == (Answer(200, "{}", replayed=True), b"HIT")
-    await redis.close()
+def keyed(key: str = "key") -> KeyedRequest:
+    return KeyedRequest(1, key, b"x" * 32)
+
+
+async def test_one_redis_may_serve_two_databases(
+    cache: AnswerCache, redis: CountedRedis, database: Database
+) -> None:
+    other, request = AnswerCache(redis, database, uuid4().hex), keyed()
+    assert [await one.claim(request) for one in (cache, other)] == [None, None]
+    request.answer = Answer(200, "{}", replayed=False)
+
+    cache.settle(request)
+    other.settle(keyed())
+
+    assert await cache.claim(keyed()) == (Answer(200, "{}", replayed=True), b"HIT")
+    assert await other.claim(keyed()) is None
 
 
 async def test_those_who_ask_at_once_are_asked_for_at_once(
-    database: Database, redis_url: str
+    cache: AnswerCache, redis: CountedRedis
 ) -> None:
-    redis = GuardedRedis(redis_url)
-    cache = AnswerCache(redis, database, uuid4().hex)
-    requests = [KeyedRequest(1, f"key-{n}", b"x" * 32) for n in range(50)]
-    before = await scripts_run(redis)
+    requests = [keyed(f"key-{n}") for n in range(50)]
     assert await asyncio.gather(*[cache.claim(one) for one in requests]) == [None] * 50
+    assert redis.asked == 0, "what was never met need not be looked up"
     for one in requests[:25]:
         one.answer = Answer(200, one.key, replayed=False)
+    for one in requests:
         cache.settle(one)
 
-    found = await asyncio.gather(*[cache.claim(one) for one in requests[:25]])
+    found = await asyncio.gather(*[cache.claim(one) for one in requests])
 
-    assert [item and item[0].body for item in found] == [one.key for one in requests[:25]]
-    assert await scripts_run(redis) - before <= 4, "not one for each"
-    await redis.close()
+    assert [item and item[0].body for item in found[:25]] == [one.key for one in requests[:25]]
+    assert found[25:] == [None] * 25
+    assert redis.asked <= 2, "not one for each"
 
 
-async def scripts_run(redis: GuardedRedis) -> int:
-    told = await redis.client.info("commandstats")
-    return int(told.get("cmdstat_eval", {"calls": 0})["calls"])
+async def test_nobody_asks_for_what_is_under_way(cache: AnswerCache, redis: CountedRedis) -> None:
+    first = keyed()
+    assert await cache.claim(first) is None
+    herd = [asyncio.create_task(cache.claim(keyed())) for _ in range(100)]
+    await asyncio.sleep(0.05)
+
+    first.answer = Answer(200, "{}", replayed=False)
+    cache.settle(first)
+
+    assert await asyncio.gather(*herd) == [(Answer(200, "{}", replayed=True), b"DB")] * 100
+    await cache.stop()
+    assert redis.asked == 1, "the answer is kept, and was never asked for"
 
 
 @pytest.mark.promise("key-in-flight", "S4-8")

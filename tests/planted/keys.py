@@ -14,6 +14,8 @@ _CREDITS = "tests/routers/test_credits.py"
 _PRESENT_BALANCE = f"{_CREDITS}::test_the_same_key_is_the_same_transaction_with_the_present_balance"
 _OTHER_CREDITS = f"{_CREDITS}::test_the_same_key_for_something_else_is_refused"
 _WITHOUT_REDIS = f"{_KEYS}::test_without_redis_the_database_gives_it"
+_FIRST = f"{_KEYS}::test_a_second_waits_for_the_first_and_then_says_so"
+_WAITS_FOR_FAILURE = f"{_KEYS}::test_whoever_waits_for_what_fails_acts"
 _OWN = "tests/routers/test_keys.py"
 _BY_KEY = "tests/routers/test_wallet_by_key.py"
 _OPENS = "tests/routers/test_ways_in.py::test_a_key_opens_what_its_permission_says_and_nothing_else"
@@ -55,18 +57,14 @@ BUGS: Final = (
     Bug(
         name="replay_not_compared_in_redis",
         file="middleware/answer_cache.py",
-        old="if value[:_FINGERPRINT_BYTES] != fingerprint:",
-        new="if not value[:_FINGERPRINT_BYTES]:",
-        breaks="The same, for answers that come from Redis.",
-        tests=(f"{_ONE_REQUEST}[sqlite-shared]",),
-    ),
-    Bug(
-        name="replay_not_compared_after_waiting",
-        file="middleware/answer_cache.py",
-        old="if found.fingerprint != request.fingerprint:",
-        new="if not found.fingerprint:",
-        breaks="The same, for whoever waited for a lock in vain and was answered by the database.",
-        tests=(f"{_KEYS}::test_whoever_waits_in_vain_is_answered_by_the_database",),
+        old="if fingerprint != request.fingerprint:",
+        new="if not fingerprint:",
+        breaks="The same, for answers from Redis, and for whoever waited for the first request.",
+        tests=(
+            f"{_ONE_REQUEST}[sqlite-shared]",
+            f"{_FIRST}[sqlite]",
+            f"{_KEYS}::test_whoever_waits_in_vain_is_answered_by_the_database[sqlite]",
+        ),
     ),
     Bug(
         name="fingerprint_without_path",
@@ -119,14 +117,6 @@ BUGS: Final = (
         tests=("tests/core/test_ledger.py::test_a_replay_is_written_down",),
     ),
     Bug(
-        name="lock_released_by_deleting_the_answer",
-        file="middleware/answer_cache.py",
-        old="elseif redis.call('GET', name) == 'lock' then",
-        new="else",
-        breaks="A request that failed late takes another one's answer out of Redis.",
-        tests=(f"{_KEYS}::test_letting_go_leaves_an_answer_alone",),
-    ),
-    Bug(
         name="cached_before_commit",
         file="dependencies/attempts.py",
         old="            return Rendered(status, show(outcome).model_dump_json())",
@@ -150,12 +140,28 @@ BUGS: Final = (
         tests=(f"{_KEYS}::test_what_was_refused_before_it_is_not_remembered",),
     ),
     Bug(
-        name="lock_kept_after_a_failure",
+        name="nobody_is_told_that_it_is_over",
         file="middleware/answer_cache.py",
-        old="elseif redis.call('GET', name) == 'lock' then",
-        new="elseif redis.call('GET', name) == 'none' then",
-        breaks="After a failure the retry is told for ten seconds that the first is in flight.",
-        tests=(f"{_KEYS}::test_a_second_waits_for_the_first_and_then_says_so",),
+        old="            request.over.set()\n",
+        new="            pass\n",
+        breaks="Whoever waits for the first request waits a second, however soon it ends.",
+        tests=(_FIRST, _WAITS_FOR_FAILURE),
+    ),
+    Bug(
+        name="a_herd_is_let_through",
+        file="middleware/answer_cache.py",
+        old="            first = self._under_way.get(name)\n",
+        new="            first = None\n",
+        breaks="Redis is asked by everybody who repeats a request that is under way.",
+        tests=(f"{_KEYS}::test_nobody_asks_for_what_is_under_way",),
+    ),
+    Bug(
+        name="key_that_was_met_is_not_looked_up",
+        file="middleware/met_keys.py",
+        old="        self._young[byte] |= mask\n",
+        new="",
+        breaks="Redis keeps answers that nobody asks for, and all repetitions reach the ledger.",
+        tests=(f"{_KEYS}::test_the_first_answer_comes_again",),
     ),
     Bug(
         name="replayed_credits_tell_the_old_balance",
