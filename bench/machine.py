@@ -55,7 +55,7 @@ def describe(stand: Stand) -> dict[str, str]:
         "Python": f"{platform.python_implementation()} {platform.python_version()}",
         "PostgreSQL": asyncio.run(_postgres_version(stand.postgres.url)),
         "its settings": ", ".join(f"{name} {value}" for name, value in postgres_settings().items()),
-        "Valkey": _valkey_version(stand.valkey.url),
+        "Valkey": f"{_valkey_version(stand.valkey.url)}, which keeps nothing on disk",
         "SQLite": sqlite3.sqlite_version,
         "packages": ", ".join(f"{name} {version(name)}" for name in PACKAGES),
     }

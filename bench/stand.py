@@ -93,7 +93,8 @@ class Stand:
     def __init__(self, *, people: int = PEOPLE):
         self.folder = Path(tempfile.mkdtemp(prefix="wallet-bench-"))
         self.postgres = PostgresServer(postgres_settings())
-        self.valkey = ValkeyServer()
+        # The database decides everything: what Redis has need not survive it.
+        self.valkey = ValkeyServer(keeps_data=False)
         self.people = people
         self._secret_key = secrets.token_hex(32)
         self._made: dict[tuple[str, ...], Any] = {}

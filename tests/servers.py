@@ -144,10 +144,14 @@ class PostgresServer(LocalServer):
 
 
 class ValkeyServer(LocalServer):
-    """A Redis-compatible server whose data survives `kill`; FLUSHALL is how to lose it."""
+    """A Redis-compatible server whose data survives `kill`; FLUSHALL is how to lose it.
 
-    def __init__(self) -> None:
+    Unless it `keeps_data`, it writes nothing to disk.
+    """
+
+    def __init__(self, *, keeps_data: bool = True):
         super().__init__("valkey", stop_signal=signal.SIGTERM)
+        self._kept = ("--appendonly", "yes") if keeps_data else ("--appendonly", "no", "--save", "")
 
     @property
     def url(self) -> str:
@@ -156,7 +160,7 @@ class ValkeyServer(LocalServer):
 
     def _start_on(self, port: int) -> None:
         command = server_arguments(find_binary(), port, self._folder)
-        self._spawn([*command, "--appendonly", "yes"], lambda: process_id_on(port) == self.pid)
+        self._spawn([*command, *self._kept], lambda: process_id_on(port) == self.pid)
 
 
 def find_postgres() -> Path:
