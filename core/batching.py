@@ -40,7 +40,8 @@ class Batcher(Generic[Item, Result]):
     """Runs the items handed to `submit` in batches, one batch at a time, in order of arrival.
 
     `run` takes the items of a batch and returns one result, or exception, for each in the same
-    order. If `run` itself raises, everyone in the batch gets that exception.
+    order. If `run` itself raises, everyone in the batch gets that exception. `before` is awaited
+    before a batch is formed: whoever comes while it lasts is in it. It must not raise.
     """
 
     def __init__(
@@ -51,8 +52,10 @@ class Batcher(Generic[Item, Result]):
         queue_limit: int,
         deadline_seconds: float | None = None,
         observer: BatchObserver = UNOBSERVED,
+        before: Callable[[], Awaitable[None]] | None = None,
     ):
         self._run = run
+        self._before = before
         self._batch_limit = batch_limit
         self._queue_limit = queue_limit
         self._deadline_seconds = deadline_seconds
@@ -130,6 +133,8 @@ class Batcher(Generic[Item, Result]):
         try:
             # What was left goes along with whoever started this, or is all there is.
             while self._waiting:
+                if self._before is not None:
+                    await self._before()
                 count = min(len(self._waiting), self._batch_limit)
                 await self._run_batch([self._waiting.popleft() for _ in range(count)])
                 if not self._awaited and not self._stopping:

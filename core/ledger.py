@@ -6,7 +6,7 @@ locks the wallets and reads the known keys in one look, lets `core.settlement` d
 after another in memory, and writes what that recorded.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from core import look
@@ -18,8 +18,14 @@ from db.models import Tables
 from db.sequences import reserve_ids
 
 
-async def post(connection: LeanConnection, attempts: Sequence[Attempt]) -> list[Settled]:
+async def post(
+    connection: LeanConnection,
+    attempts: Sequence[Attempt],
+    looked: Callable[[float], None] = lambda _seconds: None,
+) -> list[Settled]:
     """Settle `attempts` in order and return their answers, in the same order.
+
+    `looked` is told how long the look took in the server, if that tells.
 
     Nothing is durable, and so nothing may be answered, before the caller's commit succeeds.
     Raises only what the database raises; refusals are answers, except that a key which stands
@@ -27,6 +33,8 @@ async def post(connection: LeanConnection, attempts: Sequence[Attempt]) -> list[
     now yields the reason.
     """
     seen = await look.at_batch(connection, attempts)
+    if seen.took_seconds is not None:
+        looked(seen.took_seconds)
     needed = NewAccounts.of(attempts, seen.book)
     if needed.owners:
         seen.book.open_accounts.update(await look.count_open(connection, needed.owners))

@@ -20,12 +20,10 @@ from sqlalchemy import (
     literal,
     literal_column,
     select,
-    type_coerce,
     union,
     union_all,
 )
 from sqlalchemy import null as no_value
-from sqlalchemy.types import String
 
 from core.book import Account, Book
 from core.commands import (
@@ -42,6 +40,7 @@ from core.commands import (
 from core.records import KeyOfPrincipal
 from core.settlement import Remembered
 from db.arrays import id_among, ids_from, pair_among, text_among
+from db.clock import MICROSECONDS, as_text, microseconds_so_far
 from db.lean import LeanConnection
 from db.models import Tables
 from db.sequences import new_ids
@@ -68,13 +67,15 @@ _WAYS: Final[dict[type, tuple[str, Callable[[Any], Any]]]] = {
 class Seen:
     """The open wallets of a batch, locked; its known keys; and an id for each transaction.
 
-    `newest` is when any of the wallets last changed, None if there are none.
+    `newest` is when any of the wallets last changed, None if there are none. `took_seconds` is how
+    long the look took in the server, None if that does not tell: others' locks make it long.
     """
 
     book: Book
     remembered: dict[KeyOfPrincipal, Remembered]
     transaction_ids: list[int]
     newest: datetime | None
+    took_seconds: float | None
 
 
 async def at_batch(connection: LeanConnection, attempts: Sequence[Attempt]) -> Seen:
@@ -96,7 +97,7 @@ async def at_batch(connection: LeanConnection, attempts: Sequence[Attempt]) -> S
             "places": list(range(1, len(attempts) + 1)),
         },
     )
-    accounts, holders, remembered, ids, newest = [], {}, {}, [], None
+    accounts, holders, remembered, ids, newest, took_seconds = [], {}, {}, [], None, None
     for kind, id_, person_id, text, number, fingerprint, body, *rest in rows:
         if kind == _WALLET:
             accounts.append(_account(id_, person_id, text, number, body, *rest))
@@ -106,9 +107,10 @@ async def at_batch(connection: LeanConnection, attempts: Sequence[Attempt]) -> S
             remembered[person_id, text] = Remembered(fingerprint, Rendered(number, body))
         elif kind == _HOLDER:
             holders[text] = id_
-        elif text is not None:
-            newest = datetime.fromisoformat(text).replace(tzinfo=UTC)
-    return Seen(Book(accounts, holders), remembered, sorted(ids), newest)
+        else:
+            newest = datetime.fromisoformat(text).replace(tzinfo=UTC) if text else None
+            took_seconds = id_ / MICROSECONDS if id_ is not None else None
+    return Seen(Book(accounts, holders), remembered, sorted(ids), newest, took_seconds)
 
 
 async def at_key(connection: LeanConnection, principal_id: int, key: str) -> Remembered | None:
@@ -208,11 +210,17 @@ def _batch_statement(dialect_name: str, ways: frozenset[str]) -> SelectBase:
         ).join_from(locked, Tables.assets, assets.code == locked.c.currency),
         _known_keys(dialect_name),
         select(literal(_ID), ids.c.id, *[nothing] * 12),
-        select(literal(_TIME), nothing, nothing, _newest(dialect_name, locked), *[nothing] * 10),
+        _times(dialect_name, locked),
     ]
     if "external_user_ids" in ways:
         looks.append(_holders(dialect_name))
     return union_all(*looks)
+
+
+def _times(dialect_name: str, locked: CTE) -> Select[Any]:
+    nothing, newest = no_value(), as_text(dialect_name, func.max(locked.c.updated_at))
+    taken = microseconds_so_far(dialect_name)
+    return select(literal(_TIME), taken, nothing, newest, *[nothing] * 10)
 
 
 def _holders(dialect_name: str) -> Select[Any]:
@@ -250,14 +258,6 @@ def _wallets_named(dialect_name: str) -> dict[str, Select[Any]]:
         .join_from(wallets.id.table, Tables.credit_holders, holders.id == wallets.holder_id)
         .where(is_open, text_among(dialect_name, holders.external_user_id, "external_user_ids")),
     }
-
-
-def _newest(dialect_name: str, locked: CTE) -> Any:
-    """Write the latest change of the locked wallets as text, in UTC: the column is one of texts."""
-    newest = func.max(locked.c.updated_at)
-    if dialect_name == "postgresql":
-        return func.to_char(func.timezone("UTC", newest), 'YYYY-MM-DD"T"HH24:MI:SS.US')
-    return type_coerce(newest, String)
 
 
 @cache

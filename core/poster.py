@@ -24,6 +24,9 @@ log = structlog.get_logger(__name__)
 TRIES = 3
 BACKOFF_SECONDS = 0.02
 HELD_WALLET_TIMEOUT_MS = 50
+# Longer than a look takes by itself, shorter than a batch of another process.
+IN_THE_WAY_SECONDS = 0.002
+STAY_IN_LINE = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +55,10 @@ class Poster:
             queue_limit=limits.queue,
             deadline_seconds=limits.deadline_seconds,
             observer=observer,
+            before=self._stand_in_line,
         )
+        # For so many more batches this stands in line.
+        self._in_line = 0
 
     @property
     def waiting(self) -> int:
@@ -80,6 +86,25 @@ class Poster:
         """
         return self._batcher.waiting > 0
 
+    async def _stand_in_line(self) -> None:
+        """Wait for this process's turn, if batches of others were in the way of late.
+
+        A batch that waits for a wallet is as large as it was when it began to look. One that is
+        formed when its turn has come takes along whoever came meanwhile. See decision 25.
+        """
+        if self._in_line == 0:
+            return
+        self._in_line -= 1
+        try:
+            self._waited(await self._database.stand_in_line())
+        except Exception as error:  # noqa: BLE001 - a batch does as well without
+            log.warning("line_left", fault=classify(error).name, error=type(error).__name__)
+            self._in_line = 0
+
+    def _waited(self, seconds: float) -> None:
+        if seconds > IN_THE_WAY_SECONDS:
+            self._in_line = STAY_IN_LINE
+
     async def _settle(self, attempts: Sequence[Attempt]) -> Sequence[Settled]:
         """Settle a batch in one transaction; try again, then in halves, when it fails as a whole.
 
@@ -101,12 +126,16 @@ class Poster:
                     lock_timeout_ms=lock_timeout_ms, another=self._somebody_waits
                 )
                 async with transaction as connection:
-                    settled = _firsts(await ledger.post(connection, attempts), in_doubt)
+                    answers = await ledger.post(connection, attempts, self._waited)
+                    settled = _firsts(answers, in_doubt)
                     # Whether that is what happened, the commit has yet to say.
                     in_doubt = settled
                     return settled
             except Exception as error:  # noqa: BLE001 - classified below; everybody gets an answer
                 fault = classify(error)
+                if fault is Fault.LOCKED:
+                    # Not by one of us: nobody else shall wait for that.
+                    self._in_line = 0
                 self._observer.failed(fault)
                 level = "error" if fault is Fault.DEFECT else "warning"
                 getattr(log, level)(

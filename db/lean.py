@@ -1,13 +1,13 @@
 """Connections for what is done many times a second, batches and pages, without a session's layers.
 
 They speak to the driver: the same statements take it a third of a session's time. Pools, and so
-limits and settings, are those of the sessions. Only `db.session` hands them out.
+limits and settings, are those of the sessions. `db.batches` opens them.
 """
 
 import sqlite3
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, suppress
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any, ClassVar, Final, TypeVar
 
 import aiosqlite
@@ -17,7 +17,6 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine.interfaces import Dialect
 
 from db.compiled import compiled_for
-from db.lender import Lender, Lent
 
 Answer = TypeVar("Answer")
 # Is told the text of each statement, and lasts as long as that runs.
@@ -27,6 +26,11 @@ _Said = tuple[str, Sequence[Any]]
 
 _POSTGRESQL: Final[Dialect] = postgresql.asyncpg.dialect()  # type: ignore[no-untyped-call]  # its own
 _SQLITE: Final[Dialect] = sqlite.aiosqlite.dialect()
+# The number is "wallet" in ASCII; the clock is read when the lock has been granted.
+TURN: Final = """
+SELECT EXTRACT(EPOCH FROM clock_timestamp() - statement_timestamp())
+FROM pg_advisory_xact_lock(131277310780788)
+"""
 
 
 class LeanConnection(ABC):
@@ -82,7 +86,9 @@ class LeanConnection(ABC):
         return answer
 
 
-class _Postgresql(LeanConnection):
+class PostgresqlConnection(LeanConnection):
+    """Says each statement when it is asked to."""
+
     dialect_name = "postgresql"
     can_chain = True
 
@@ -103,6 +109,15 @@ class _Postgresql(LeanConnection):
     async def begin(self, statement: str) -> None:
         await self._control(statement)
 
+    async def stand_in_line(self) -> float:
+        """Wait for this transaction's turn, which ends with it; return the seconds in the server.
+
+        Whoever does not stand in line waits for nobody's turn.
+        """
+        with self._around(TURN):
+            [[waited]] = await self._answer(self._driver.fetch(TURN))
+        return float(waited)
+
     async def roll_back(self) -> None:
         await self._control("ROLLBACK")
 
@@ -117,7 +132,7 @@ class _Postgresql(LeanConnection):
             return await self._answer(self._driver.execute(statement))
 
 
-class _Sqlite(LeanConnection):
+class SqliteConnection(LeanConnection):
     """Says nothing within a transaction before it needs an answer: then all of it at once.
 
     Each turn of the connection's thread waits for the event loop, and the loop for the thread.
@@ -195,82 +210,3 @@ def _run(driver: sqlite3.Connection, statements: Sequence[_Said]) -> Sequence[tu
     for statement, values in statements:
         rows = driver.execute(statement, values).fetchall()
     return rows
-
-
-class LeanTransactions:
-    """Transactions that begin with the statement `begin`, a batch in each.
-
-    A batch that ends while the next one waits begins its transaction in the same breath, where
-    the engine can (`COMMIT AND CHAIN`): the next one has the connection, and need not wait for its
-    BEGIN.
-    """
-
-    def __init__(self, lender: Lender, begin: str):
-        self._lender = lender
-        self._begin = begin
-        self._begun: Lent | None = None
-
-    @asynccontextmanager
-    async def transaction(
-        self,
-        around: Around,
-        *,
-        lock_timeout_ms: int | None = None,
-        another: Callable[[], bool] = lambda: False,
-    ) -> AsyncIterator[LeanConnection]:
-        """Commit when the block ends, roll back if it raises; see `Database.lean_transaction`."""
-        lent = self._take_begun()
-        begun, chain = lent is not None, False
-        lent = lent or await self._lender.take()
-        connection = _connection(lent, around)
-        try:
-            if not begun:
-                await connection.begin(self._begin)
-            if lock_timeout_ms is not None and connection.dialect_name == "postgresql":
-                await connection.execute(f"SET LOCAL lock_timeout = {lock_timeout_ms:d}", ())
-            yield connection
-            chain = connection.can_chain and connection.is_fit and another() and lent.may_go_on()
-            await connection.commit("COMMIT AND CHAIN" if chain else "COMMIT")
-        except BaseException:
-            chain = False
-            # One that does not even answer this is not lent again.
-            with suppress(Exception):
-                await connection.roll_back()
-            raise
-        finally:
-            if chain:
-                self._begun = lent
-            else:
-                self._lender.give_back(lent, fit=connection.is_fit)
-
-    def close(self) -> None:
-        """Give up a transaction that was begun for somebody who never came."""
-        lent, self._begun = self._begun, None
-        if lent is not None:
-            self._lender.give_back(lent, fit=False)
-
-    def _take_begun(self) -> Lent | None:
-        """Return the connection that is in a transaction already, if it still is."""
-        lent, self._begun = self._begun, None
-        if lent is None or (not lent.is_closed() and lent.is_in_transaction()):
-            return lent
-        # Without its transaction each statement of a batch would be committed by itself.
-        self._lender.give_back(lent, fit=False)
-        return None
-
-
-@asynccontextmanager
-async def lean_statements(lender: Lender, around: Around) -> AsyncIterator[LeanConnection]:
-    """Run statements each by itself."""
-    lent = await lender.take()
-    connection = _connection(lent, around)
-    try:
-        yield connection
-    finally:
-        lender.give_back(lent, fit=connection.is_fit)
-
-
-def _connection(lent: Lent, around: Around) -> LeanConnection:
-    if isinstance(lent.driver, aiosqlite.Connection):
-        return _Sqlite(lent.driver, around)
-    return _Postgresql(lent.driver, around)

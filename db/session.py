@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import PoolResetState, QueuePool
 from sqlmodel.ext.asyncio.session import AsyncSession
 
+from db.batches import LeanTransactions, lean_statements
 from db.engines import (
     FREE_PLANS,
     WRITING_CONNECTIONS,
@@ -24,7 +25,7 @@ from db.engines import (
     create_postgresql_engine,
     create_sqlite_engines,
 )
-from db.lean import Around, LeanConnection, LeanTransactions, lean_statements
+from db.lean import Around, LeanConnection
 from db.lender import Lender
 
 # What other modules take from here although it is defined elsewhere.
@@ -101,6 +102,17 @@ class Database:
         return self._batches.transaction(
             self.around_lean, lock_timeout_ms=lock_timeout_ms, another=another
         )
+
+    async def stand_in_line(self) -> float:
+        """Begin the next `lean_transaction` and wait for its turn; return the seconds that took.
+
+        Turns are among all processes that stand in line; whoever does not waits for none. A turn
+        ends with its transaction. Raises as `transaction` does; then nothing is begun.
+        """
+        if self.dialect_name == "sqlite":
+            # Its writers do, from BEGIN on.
+            return 0
+        return await self._batches.stand_in_line(self.around_lean)
 
     def lean_reading(self) -> AbstractAsyncContextManager[LeanConnection]:
         """Open a connection for a batch's look: each statement by itself, and without a turn."""

@@ -112,10 +112,11 @@ def test_imports_point_one_way(path: Path) -> None:
 def test_only_the_boundary_commits(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     commits = re.findall(r"\.(?:commit|rollback|begin)\(|\"(?:BEGIN|COMMIT)\b", text)
-    assert not commits or named(path) in {"db/session.py", "db/lean.py", "integrations/otlp.py"}
+    boundary = {"db/session.py", "db/batches.py", "db/lean.py"}
+    assert not commits or named(path) in boundary | {"integrations/otlp.py"}
     # Everybody else is handed connections.
     lean = re.findall(r"\bdb\.lean import (.+)", text)
-    assert set(lean) <= {"LeanConnection"} or named(path) == "db/session.py"
+    assert set(lean) <= {"LeanConnection"} or named(path) in boundary
 
 
 @pytest.mark.parametrize("path", sources_of_the_house(), ids=named)

@@ -179,7 +179,7 @@ BUGS: Final = (
     ),
     Bug(
         name="nothing_found_costs_a_connection",
-        file="db/lean.py",
+        file="db/batches.py",
         old="        lender.give_back(lent, fit=connection.is_fit)\n\n\ndef",
         new="        lender.give_back(lent, fit=False)\n\n\ndef",
         breaks="Whoever asks for what is not there makes PostgreSQL open a connection each time.",

@@ -7,7 +7,7 @@ from tests.planted.bug import Bug
 BUGS: Final = (
     Bug(
         name="chained_after_a_failure",
-        file="db/lean.py",
+        file="db/batches.py",
         old="            chain = False\n            # One",
         new="            # One",
         breaks="After a batch that failed, the next takes a transaction for begun that is not.",
@@ -31,7 +31,7 @@ BUGS: Final = (
     ),
     Bug(
         name="begun_is_believed",
-        file="db/lean.py",
+        file="db/batches.py",
         old="if lent is None or (not lent.is_closed() and lent.is_in_transaction()):",
         new="if True:",
         breaks="A batch without its transaction is committed piece by piece.",
@@ -74,7 +74,7 @@ BUGS: Final = (
     ),
     Bug(
         name="little_patience_stays",
-        file="db/lean.py",
+        file="db/batches.py",
         old='f"SET LOCAL lock_timeout',
         new='f"SET lock_timeout',
         breaks="Once somebody held a wallet, all batches after it give up on one far too early.",

@@ -6,6 +6,7 @@ from tests.planted.bug import Bug
 
 _LEDGER = "tests/core/test_ledger.py"
 _POSTER = "tests/core/test_poster.py"
+_LINE = "tests/core/test_line.py"
 _CHAINED = "tests/core/test_chained_batches.py"
 _RULES = "tests/core/test_postings.py::test_the_reasons"
 _REFUSALS = "tests/routers/test_transactions.py::test_refusals_change_nothing_and_are_recorded"
@@ -51,7 +52,8 @@ BUGS: Final = (
         file="core/poster.py",
         old="""\
                 async with transaction as connection:
-                    settled = _firsts(await ledger.post(connection, attempts), in_doubt)
+                    answers = await ledger.post(connection, attempts, self._waited)
+                    settled = _firsts(answers, in_doubt)
                     # Whether that is what happened, the commit has yet to say.
                     in_doubt = settled
                     return settled
@@ -63,6 +65,38 @@ BUGS: Final = (
 """,
         breaks="People are told of money that is not safe yet, and may never be.",
         tests=(f"{_POSTER}::test_nobody_is_answered_before_the_commit",),
+    ),
+    Bug(
+        name="line_is_stood_in_for_nothing",
+        file="core/poster.py",
+        old="        if self._in_line == 0:\n            return\n",
+        new="",
+        breaks="Processes that are not in each other's way wait for each other all the same.",
+        tests=(f"{_LINE}::test_nobody_stands_in_line_for_nothing[postgresql]",),
+    ),
+    Bug(
+        name="formed_before_its_turn",
+        file="core/batching.py",
+        old="                    await self._before()\n",
+        new="                    pass\n",
+        breaks="Batches of two processes on one wallet are half as large, and each is slower.",
+        tests=(f"{_LINE}::test_whoever_comes_before_the_turn_is_in_the_batch[postgresql]",),
+    ),
+    Bug(
+        name="line_is_kept_for_a_held_wallet",
+        file="core/poster.py",
+        old="                    self._in_line = 0\n                self._observer",
+        new="                    pass\n                self._observer",
+        breaks="Whoever holds a wallet by hand holds up all processes that stand in line.",
+        tests=(f"{_LINE}::test_whoever_waits_for_a_held_wallet_keeps_nobody_in_line[postgresql]",),
+    ),
+    Bug(
+        name="turn_is_kept",
+        file="db/lean.py",
+        old="FROM pg_advisory_xact_lock(",
+        new="FROM pg_advisory_lock(",
+        breaks="A process keeps its turn for ever, and all others wait a second for each batch.",
+        tests=(f"{_LINE}::test_a_turn_ends_with_its_batch[postgresql]",),
     ),
     Bug(
         name="begun_for_nobody",
