@@ -6,6 +6,7 @@ goes into the next (see `core.batching`). Nobody is answered before the commit i
 
 import asyncio
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,8 @@ HELD_WALLET_TIMEOUT_MS = 50
 # Longer than a look takes by itself, shorter than a batch of another process.
 IN_THE_WAY_SECONDS = 0.002
 STAY_IN_LINE = 16
+# As long as PostgreSQL lets a frozen process hold what it holds.
+ASIDE_SECONDS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +60,8 @@ class Poster:
             observer=observer,
             before=self._stand_in_line,
         )
-        # For so many more batches this stands in line.
-        self._in_line = 0
+        # For so many more batches this stands in line; and not again before this time.
+        self._in_line, self._aside_until = 0, 0.0
 
     @property
     def waiting(self) -> int:
@@ -96,14 +99,22 @@ class Poster:
             return
         self._in_line -= 1
         try:
-            self._waited(await self._database.stand_in_line())
+            await self._database.stand_in_line()
         except Exception as error:  # noqa: BLE001 - a batch does as well without
             log.warning("line_left", fault=classify(error).name, error=type(error).__name__)
-            self._in_line = 0
+            self._step_aside()
 
-    def _waited(self, seconds: float) -> None:
-        if seconds > IN_THE_WAY_SECONDS:
+    def _looked(self, seconds: float) -> None:
+        """Stand in line if a look took long.
+
+        Only a look tells, of a batch that did not: in line one waits for everybody.
+        """
+        if seconds > IN_THE_WAY_SECONDS and time.monotonic() >= self._aside_until:
             self._in_line = STAY_IN_LINE
+
+    def _step_aside(self) -> None:
+        """Stand in no line for a while: somebody holds it, or a wallet, and does not let go."""
+        self._in_line, self._aside_until = 0, time.monotonic() + ASIDE_SECONDS
 
     async def _settle(self, attempts: Sequence[Attempt]) -> Sequence[Settled]:
         """Settle a batch in one transaction; try again, then in halves, when it fails as a whole.
@@ -126,7 +137,7 @@ class Poster:
                     lock_timeout_ms=lock_timeout_ms, another=self._somebody_waits
                 )
                 async with transaction as connection:
-                    answers = await ledger.post(connection, attempts, self._waited)
+                    answers = await ledger.post(connection, attempts, self._looked)
                     settled = _firsts(answers, in_doubt)
                     # Whether that is what happened, the commit has yet to say.
                     in_doubt = settled
@@ -134,8 +145,7 @@ class Poster:
             except Exception as error:  # noqa: BLE001 - classified below; everybody gets an answer
                 fault = classify(error)
                 if fault is Fault.LOCKED:
-                    # Not by one of us: nobody else shall wait for that.
-                    self._in_line = 0
+                    self._step_aside()
                 self._observer.failed(fault)
                 level = "error" if fault is Fault.DEFECT else "warning"
                 getattr(log, level)(

@@ -263,7 +263,8 @@ class Records:
             Work(ENDED_PAYMENTS, self._ended_payments, (self.now,)),
             Work(REVERSED_PAYMENTS, self._reversed_payments),
         ]
-        yield [Work(REPLAYS, [(*key, count) for key, count in self._replays.items()])]
+        # In order, as the keys are: two batches that repeat the same ones must not deadlock.
+        yield [Work(REPLAYS, sorted((*key, count) for key, count in self._replays.items()))]
 
     def _opened_rows(self) -> list[Row]:
         return [

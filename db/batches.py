@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
 import aiosqlite
+import asyncpg
 
 from db.lean import Around, LeanConnection, PostgresqlConnection, SqliteConnection
 from db.lender import Lender, Lent
@@ -56,23 +57,26 @@ class LeanTransactions:
             else:
                 self._lender.give_back(lent, fit=connection.is_fit)
 
-    async def stand_in_line(self, around: Around) -> float:
+    async def stand_in_line(self, around: Around) -> None:
         """Begin the next transaction and wait for its turn; see `Database.stand_in_line`."""
         lent, begun = await self._take()
         # Of SQLite's writers each stands in line from its BEGIN on.
         assert not isinstance(lent.driver, aiosqlite.Connection)  # noqa: S101 - see Database
-        connection = PostgresqlConnection(lent.driver, around)
+        connection, in_line = PostgresqlConnection(lent.driver, around), False
         try:
             if not begun:
                 await connection.begin(self._begin)
-            waited = await connection.stand_in_line()
-        except BaseException:
+            await connection.stand_in_line()
+            in_line = True
+        except asyncpg.PostgresError:
             with suppress(Exception):
                 await connection.roll_back()
-            self._lender.give_back(lent, fit=connection.is_fit)
             raise
-        self._begun = lent
-        return waited
+        finally:
+            if in_line:
+                self._begun = lent
+            else:
+                self._lender.give_back(lent, fit=connection.is_fit)
 
     async def _take(self) -> tuple[Lent, bool]:
         """Return a connection, and whether a transaction is begun there."""

@@ -26,11 +26,8 @@ _Said = tuple[str, Sequence[Any]]
 
 _POSTGRESQL: Final[Dialect] = postgresql.asyncpg.dialect()  # type: ignore[no-untyped-call]  # its own
 _SQLITE: Final[Dialect] = sqlite.aiosqlite.dialect()
-# The number is "wallet" in ASCII; the clock is read when the lock has been granted.
-TURN: Final = """
-SELECT EXTRACT(EPOCH FROM clock_timestamp() - statement_timestamp())
-FROM pg_advisory_xact_lock(131277310780788)
-"""
+# The number is "wallet" in ASCII.
+TURN: Final = "SELECT FROM pg_advisory_xact_lock(131277310780788)"
 
 
 class LeanConnection(ABC):
@@ -109,14 +106,9 @@ class PostgresqlConnection(LeanConnection):
     async def begin(self, statement: str) -> None:
         await self._control(statement)
 
-    async def stand_in_line(self) -> float:
-        """Wait for this transaction's turn, which ends with it; return the seconds in the server.
-
-        Whoever does not stand in line waits for nobody's turn.
-        """
-        with self._around(TURN):
-            [[waited]] = await self._answer(self._driver.fetch(TURN))
-        return float(waited)
+    async def stand_in_line(self) -> None:
+        """Wait for this transaction's turn, which ends with it."""
+        await self._control(TURN)
 
     async def roll_back(self) -> None:
         await self._control("ROLLBACK")

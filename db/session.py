@@ -103,16 +103,15 @@ class Database:
             self.around_lean, lock_timeout_ms=lock_timeout_ms, another=another
         )
 
-    async def stand_in_line(self) -> float:
-        """Begin the next `lean_transaction` and wait for its turn; return the seconds that took.
+    async def stand_in_line(self) -> None:
+        """Begin the next `lean_transaction` and wait for its turn.
 
         Turns are among all processes that stand in line; whoever does not waits for none. A turn
         ends with its transaction. Raises as `transaction` does; then nothing is begun.
         """
-        if self.dialect_name == "sqlite":
-            # Its writers do, from BEGIN on.
-            return 0
-        return await self._batches.stand_in_line(self.around_lean)
+        # SQLite's writers do, from BEGIN on.
+        if self.dialect_name != "sqlite":
+            await self._batches.stand_in_line(self.around_lean)
 
     def lean_reading(self) -> AbstractAsyncContextManager[LeanConnection]:
         """Open a connection for a batch's look: each statement by itself, and without a turn."""

@@ -98,7 +98,7 @@ class AnswerCache:
                     return None
             now = asyncio.get_running_loop().time()
             give_up_at = give_up_at or now + WAIT_FOR_FIRST_SECONDS
-            if not await _is_over(first, within_seconds=give_up_at - now):
+            if first.answer is None and not await _is_over(first, within_seconds=give_up_at - now):
                 answer = await self.ask_database(request)
                 if answer is None:
                     raise IdempotencyInFlight
@@ -155,7 +155,7 @@ class AnswerCache:
     def _name(self, request: KeyedRequest) -> str:
         # Hashed: a key may hold characters that mean something to whoever lists Redis' keys.
         digest = hashlib.sha256(request.key.encode()).hexdigest()
-        return f"{self._prefix}:answer:{request.principal_id}:{digest}"
+        return f"{self._prefix}:answered:{request.principal_id}:{digest}"
 
 
 async def _is_over(request: KeyedRequest, *, within_seconds: float) -> bool:

@@ -26,8 +26,9 @@ class MetKeys:
         byte, bit = divmod(hash(key) % _BITS, 8)
         mask = 1 << bit
         was_met = bool((self._young[byte] | self._old[byte]) & mask)
-        self._young[byte] |= mask
-        self._met += 1
+        if not self._young[byte] & mask:
+            self._young[byte] |= mask
+            self._met += 1
         if self._met >= _YOUNG_LIMIT:
             self._young, self._old, self._met = _empty(), self._young, 0
         return was_met

@@ -13,7 +13,7 @@ from core.commands import withdraw
 from core.errors import Unavailable
 from core.money import Money
 from core.observation import Unobserved
-from core.poster import STAY_IN_LINE, Poster, PosterLimits
+from core.poster import IN_THE_WAY_SECONDS, STAY_IN_LINE, Poster, PosterLimits
 from db.lean import TURN
 from db.session import Database, DatabaseOptions
 from tests.attempts import attempt
@@ -128,9 +128,13 @@ async def test_nobody_stands_in_line_for_nothing(
         await withdrawn(poster, person)
 
     await in_each_others_way(poster, person, rival)
-    # Nobody was in the way any more: after some batches it is forgotten.
+    # Nobody is in the way any more: after some batches it is forgotten, however long they waited.
     for _ in range(STAY_IN_LINE):
-        await withdrawn(poster, person)
+        async with rival.holding(TURN):
+            posting = asyncio.create_task(withdrawn(poster, person))
+            await rival.until_somebody_waits()
+            await asyncio.sleep(2 * IN_THE_WAY_SECONDS)
+        await posting
 
     async with rival.holding(TURN), asyncio.timeout(0.9):
         await withdrawn(poster, person)
@@ -148,12 +152,13 @@ async def test_a_line_that_stands_still_is_left(
     async with rival.holding(TURN):
         await withdrawn(poster, person, times=5)
         waited = time.monotonic() - started
-        # Once was enough.
-        async with asyncio.timeout(0.9):
-            await withdrawn(poster, person)
+    # Once is enough for a while, whoever is in the way meanwhile.
+    await in_each_others_way(poster, person, rival)
+    async with rival.holding(TURN), asyncio.timeout(0.9):
+        await withdrawn(poster, person)
 
     assert 0.9 < waited < 2.5
-    assert await person.balance() == 93
+    assert await person.balance() == 92
 
 
 async def test_a_connection_lost_in_line_loses_nothing(

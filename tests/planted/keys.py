@@ -33,8 +33,8 @@ BUGS: Final = (
     Bug(
         name="key_is_everybodys_in_redis",
         file="middleware/answer_cache.py",
-        old=":answer:{request.principal_id}:{digest}",
-        new=":answer:{digest}",
+        old=":answered:{request.principal_id}:{digest}",
+        new=":answered:{digest}",
         breaks="One person is served another's answer, and their own money does not move.",
         tests=(_OTHER_PERSON,),
     ),
@@ -111,6 +111,7 @@ BUGS: Final = (
         name="replays_counted_before_their_key_is_written",
         file="core/records.py",
         old="""        ]
+        # In order, as the keys are: two batches that repeat the same ones must not deadlock.
         yield [Work(REPLAYS,""",
         new="""        ] + [Work(REPLAYS,""",
         breaks="Replays in the batch of the first request are not written down.",
@@ -158,7 +159,7 @@ BUGS: Final = (
     Bug(
         name="key_that_was_met_is_not_looked_up",
         file="middleware/met_keys.py",
-        old="        self._young[byte] |= mask\n",
+        old="            self._young[byte] |= mask\n",
         new="",
         breaks="Redis keeps answers that nobody asks for, and all repetitions reach the ledger.",
         tests=(f"{_KEYS}::test_the_first_answer_comes_again",),

@@ -52,7 +52,7 @@ BUGS: Final = (
         file="core/poster.py",
         old="""\
                 async with transaction as connection:
-                    answers = await ledger.post(connection, attempts, self._waited)
+                    answers = await ledger.post(connection, attempts, self._looked)
                     settled = _firsts(answers, in_doubt)
                     # Whether that is what happened, the commit has yet to say.
                     in_doubt = settled
@@ -75,6 +75,14 @@ BUGS: Final = (
         tests=(f"{_LINE}::test_nobody_stands_in_line_for_nothing[postgresql]",),
     ),
     Bug(
+        name="line_keeps_itself",
+        file="core/poster.py",
+        old="            await self._database.stand_in_line()\n",
+        new="            await self._database.stand_in_line()\n            self._in_line = STAY_IN_LINE\n",
+        breaks="After one slow look all processes post in single file as long as there is load.",
+        tests=(f"{_LINE}::test_nobody_stands_in_line_for_nothing[postgresql]",),
+    ),
+    Bug(
         name="formed_before_its_turn",
         file="core/batching.py",
         old="                    await self._before()\n",
@@ -85,7 +93,7 @@ BUGS: Final = (
     Bug(
         name="line_is_kept_for_a_held_wallet",
         file="core/poster.py",
-        old="                    self._in_line = 0\n                self._observer",
+        old="                    self._step_aside()\n                self._observer",
         new="                    pass\n                self._observer",
         breaks="Whoever holds a wallet by hand holds up all processes that stand in line.",
         tests=(f"{_LINE}::test_whoever_waits_for_a_held_wallet_keeps_nobody_in_line[postgresql]",),
