@@ -186,8 +186,9 @@ ORDER BY wallets.id LIMIT :limit
 
 # Movements from before there was an outbox have none. No foreign key looks after the outbox.
 RECEIPTS_PROMISED: Final = """
-SELECT transaction_id, user_id FROM outbox WHERE NOT EXISTS
-    (SELECT 1 FROM transactions t, users u WHERE t.id = transaction_id AND u.id = user_id)
+SELECT transaction_id, user_id FROM outbox
+WHERE NOT EXISTS (SELECT 1 FROM transactions WHERE transactions.id = transaction_id)
+    OR NOT EXISTS (SELECT 1 FROM users WHERE users.id = user_id)
 UNION ALL
 SELECT transactions.id, wallets.user_id
 FROM transactions

@@ -26,8 +26,11 @@ BY_KEYS: Final = {
     "enable_mergejoin": "off",
     "jit": "off",
 }
-# For whoever looks at whole tables, proving or migrating: PostgreSQL's own choice.
+# For whoever looks at whole tables, proving or migrating: PostgreSQL's own choice, but for loops.
+# While it has no statistics, as of a young ledger, it pairs each row of one table with each of
+# another: of 47,000 transactions a proof took minutes instead of 0.06 s.
 FREE_PLANS: Final = (
+    "SET LOCAL enable_nestloop = off",
     "SET LOCAL plan_cache_mode = auto",
     "SET LOCAL enable_seqscan = on",
     "SET LOCAL enable_hashjoin = on",

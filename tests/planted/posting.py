@@ -78,7 +78,10 @@ BUGS: Final = (
         name="line_keeps_itself",
         file="core/poster.py",
         old="            await self._database.stand_in_line()\n",
-        new="            await self._database.stand_in_line()\n            self._in_line = STAY_IN_LINE\n",
+        new="""\
+            await self._database.stand_in_line()
+            self._in_line = STAY_IN_LINE
+""",
         breaks="After one slow look all processes post in single file as long as there is load.",
         tests=(f"{_LINE}::test_nobody_stands_in_line_for_nothing[postgresql]",),
     ),
