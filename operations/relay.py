@@ -8,7 +8,9 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 import dramatiq
@@ -29,6 +31,7 @@ ROWS_IN_A_PASS: Final = 50
 QUEUED_LIMIT: Final = 50
 # On a machine that is shared with the API, mails wait rather than payments.
 NICENESS: Final = 19
+SESSION_PRIORITY: Final = Path("/proc/self/autogroup")
 
 
 class Due(Protocol):
@@ -72,6 +75,11 @@ class Relay(dramatiq.Middleware):
     def after_process_boot(self, _broker: Any) -> None:
         """Let the API go first."""
         os.nice(NICENESS)
+        # Linux may weigh sessions against each other, and priorities only within one: sched(7).
+        # Of its own session a worker may say that; of one that it shares it may not.
+        if os.getsid(0) == os.getppid():
+            with suppress(OSError):
+                SESSION_PRIORITY.write_text(str(NICENESS), encoding="ascii")
 
     def after_worker_boot(self, broker: Any, _worker: Any) -> None:
         """Start the thread."""

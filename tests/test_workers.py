@@ -1,16 +1,20 @@
 """The worker does what it is asked, in a process of its own."""
 
 import asyncio
+import os
 import subprocess
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import psutil
 from sqlalchemy import func, select, update
 
 from db.models import Tables
 from db.session import Database
 from operations.children import ROOT
+from operations.relay import NICENESS
 from tests.people import People
 from tests.processes import WorkerProcess
 from tests.races import environment_for
@@ -68,3 +72,22 @@ async def _tokens(database: Database, user_id: int) -> int:
     )
     async with database.reading() as session:
         return int((await (await session.connection()).execute(statement)).scalar_one())
+
+
+async def test_a_worker_lets_the_api_go_first(
+    database_url: str, redis_url: str, tmp_path: Path
+) -> None:
+    environment = environment_for(database_url, redis_url) | {"LOG_LEVEL": "INFO"}
+    with WorkerProcess(environment, log_path=tmp_path / "worker.log") as worker:
+        processes = [worker.pid, *[child.pid for child in psutil.Process(worker.pid).children()]]
+        # The one that works has told its own and its session's; whoever minds it, only the latter.
+        assert max(os.getpriority(os.PRIO_PROCESS, pid) for pid in processes) == NICENESS
+        told = _told_of_session(worker.pid)
+        assert not told or told.endswith(f" nice {NICENESS}\n")
+
+
+def _told_of_session(pid: int) -> str:
+    """What Linux knows of a session's priority; nothing where there is no such thing."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/autogroup").read_text(encoding="ascii")
+    return ""
