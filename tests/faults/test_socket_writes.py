@@ -31,7 +31,7 @@ from tests.servers import PostgresServer, ValkeyServer
 pytestmark = pytest.mark.faults
 
 # Fewer writes than this and the sweep did not see what it should.
-FEWEST_WRITES = 7
+FEWEST_WRITES = 6
 MOST_WRITES = 200
 SHORT_POINTS = 5
 
