@@ -5,12 +5,11 @@ and a wait each, and cost the API more than their requests do otherwise.
 """
 
 import asyncio
-import hashlib
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from itertools import chain
+from typing import Final, NamedTuple
 
 from limits.aio.storage import RedisStorage
-from redis.exceptions import NoScriptError, RedisError
 
 from core.batching import Batcher
 from integrations.redis import GuardedRedis, RedisUnavailable
@@ -23,15 +22,30 @@ COUNT_SECONDS_LIMIT: Final = 0.5
 # taken for a Redis that is away, and then everybody would be counted anew.
 LOOKS_AT_ONCE: Final = 16
 
+# Runs the library's script, which counts for one, for all that are counted at a time. What fails
+# for one, fails for that one alone.
+_SCRIPT: Final = """
+local function count(KEYS, ARGV)
+{script}
+end
+local replies = {{}}
+for n = 1, #KEYS / 2 do
+  local names = {{KEYS[2 * n - 1], KEYS[2 * n]}}
+  local ok, within = pcall(count, names, {{ARGV[3 * n - 2], ARGV[3 * n - 1], ARGV[3 * n]}})
+  replies[n] = not ok and {failed} or within and {within} or {beyond}
+end
+return replies
+"""
+_FAILED: Final = -1
+_WITHIN: Final = 1
+_BEYOND: Final = 0
+
 
 class _Count(NamedTuple):
-    """To be counted under `current` if that stays within `limit`, of a window of `seconds`."""
+    """To be counted in the current of two windows, if limit, seconds and amount allow that."""
 
-    previous: str
-    current: str
-    limit: int
-    seconds: int
-    amount: int
+    windows: tuple[str, str]
+    values: tuple[int, int, int]
 
 
 class GuardedStorage(RedisStorage):
@@ -48,9 +62,12 @@ class GuardedStorage(RedisStorage):
             connection_pool=redis.client.connection_pool,  # type: ignore[arg-type]  # documented, missing in its annotation
         )
         self._redis = redis
-        self._script = self.bridge.SCRIPT_ACQUIRE_SLIDING_WINDOW
-        # What Redis calls it.
-        self._name = hashlib.sha1(self._script, usedforsecurity=False).hexdigest()
+        self._script = _SCRIPT.format(
+            script=self.bridge.SCRIPT_ACQUIRE_SLIDING_WINDOW.decode(),
+            failed=_FAILED,
+            within=_WITHIN,
+            beyond=_BEYOND,
+        )
         self._batcher: Batcher[_Count, bool] = Batcher(
             self._count,
             batch_limit=COUNTS_IN_A_BATCH,
@@ -63,9 +80,9 @@ class GuardedStorage(RedisStorage):
         self, key: str, limit: int, expiry: int, amount: int = 1
     ) -> bool:
         """Count, and return whether that was within the limit."""
-        windows = (self._previous_window_key(key), self._current_window_key(key))
-        previous, current = map(self.bridge.prefixed_key, windows)
-        return await self._batcher.submit(_Count(previous, current, limit, expiry, amount))
+        previous, current = self._previous_window_key(key), self._current_window_key(key)
+        windows = (self.bridge.prefixed_key(previous), self.bridge.prefixed_key(current))
+        return await self._batcher.submit(_Count(windows, (limit, expiry, amount)))
 
     async def get_sliding_window(self, key: str, expiry: int) -> tuple[int, float, int, float]:
         """Return both windows' counts, and in how many seconds each ends."""
@@ -74,26 +91,11 @@ class GuardedStorage(RedisStorage):
             return await self._redis.guard(lambda: ask(key, expiry))
 
     async def _count(self, counts: Sequence[_Count]) -> list[bool | BaseException]:
-        replies = await self._redis.guard(lambda: self._run(counts))
-        return [
-            RedisUnavailable() if isinstance(reply, RedisError) else bool(reply)
-            for reply in replies
-        ]
-
-    async def _run(self, counts: Sequence[_Count]) -> list[Any]:
-        """Return what became of each count; an error of one of them stands for it alone."""
-        replies = await self._run_script(counts)
-        untold = [n for n, reply in enumerate(replies) if isinstance(reply, NoScriptError)]
-        if untold:
-            # A Redis that was started anew does not know it.
-            await self._redis.client.script_load(self._script)
-            again = await self._run_script([counts[n] for n in untold])
-            for n, reply in zip(untold, again, strict=True):
-                replies[n] = reply
-        return replies
-
-    async def _run_script(self, counts: Sequence[_Count]) -> list[Any]:
-        pipeline = self._redis.client.pipeline(transaction=False)
-        for count in counts:
-            pipeline.evalsha(self._name, 2, *count)
-        return await pipeline.execute(raise_on_error=False)
+        replies: list[int] = await self._redis.execute(
+            "EVAL",
+            self._script,
+            2 * len(counts),
+            *chain.from_iterable(count.windows for count in counts),
+            *chain.from_iterable(count.values for count in counts),
+        )
+        return [RedisUnavailable() if reply == _FAILED else reply == _WITHIN for reply in replies]

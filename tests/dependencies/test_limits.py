@@ -12,6 +12,7 @@ from core.limiter import RateLimits, parse_limits
 from dependencies import limits as counting
 from dependencies.limits import RateLimiter
 from integrations import redis as guarded
+from integrations.rate_limits import COUNTS_IN_A_BATCH
 from integrations.redis import GuardedRedis
 
 
@@ -140,13 +141,36 @@ async def test_what_a_second_refuses_is_not_counted_against_the_day(
 
 
 async def test_a_crowd_is_counted_in_redis(redis: GuardedRedis, redis_url: str) -> None:
-    crowd = limiter(redis, redis_url, "600/minute", uuid4().hex)
+    installation = uuid4().hex
+    crowd = limiter(redis, redis_url, "600/minute", installation)
     before = await scripts_run(redis)
 
     await asyncio.gather(*[crowd.count_transaction(number) for number in range(300)])
 
     # A connection for each is more than the client has; then they were counted in process.
-    assert await scripts_run(redis) - before == 300
+    assert len(await redis.client.keys(f"*{installation}*")) == 300
+    assert await scripts_run(redis) - before == 300 / COUNTS_IN_A_BATCH
+
+
+async def test_who_cannot_be_counted_is_counted_alone_in_process(
+    redis: GuardedRedis, redis_url: str
+) -> None:
+    installation = uuid4().hex
+    crowd = limiter(redis, redis_url, "40/minute", installation)
+    await crowd.count_transaction(1)
+    [spoilt] = await redis.client.keys(f"*{installation}*")
+    await redis.client.delete(spoilt)
+    await redis.client.lpush(spoilt, "no number")
+
+    counts = await asyncio.gather(
+        *[crowd.count_transaction(number) for _ in range(41) for number in (1, 2)],
+        return_exceptions=True,
+    )
+
+    assert [type(count) for count in counts if count is not None] == [RateLimited] * 2
+    # Both were told so, and the other by all processes.
+    with pytest.raises(RateLimited):
+        await limiter(redis, redis_url, "40/minute", installation).count_transaction(2)
 
 
 async def test_a_crowd_over_its_limit_is_refused_as_a_whole(
@@ -230,4 +254,6 @@ async def test_a_key_is_counted_by_itself(redis: GuardedRedis, redis_url: str) -
 
 async def scripts_run(redis: GuardedRedis) -> int:
     told = await redis.client.info("commandstats")
-    return int(told.get("cmdstat_evalsha", {"calls": 0})["calls"])
+    return sum(
+        told[command]["calls"] for command in ("cmdstat_eval", "cmdstat_evalsha") if command in told
+    )

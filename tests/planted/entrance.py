@@ -16,12 +16,12 @@ _DIRECT = "tests/routers/test_wallets.py::test_production_makes_no_money_unless_
 
 BUGS: Final = (
     Bug(
-        name="counting_is_not_taught_again",
+        name="one_spoilt_count_spoils_all",
         file="integrations/rate_limits.py",
-        old="            await self._redis.client.script_load(self._script)\n",
-        new="",
-        breaks="After Redis was started anew every process counts by itself, for ever.",
-        tests=(f"{_LIMITS}::test_a_redis_that_forgot_how_to_count_is_told_again",),
+        old="local ok, within = pcall(count, names,",
+        new="local ok, within = true, count(names,",
+        breaks="Of a hundred who are counted at once, one whose count fails lets all others off.",
+        tests=(f"{_LIMITS}::test_who_cannot_be_counted_is_counted_alone_in_process",),
     ),
     Bug(
         name="a_refused_crowd_is_let_in",
