@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Annotated, Final
 
-import structlog
 from fastapi import Depends
 from starlette.requests import Request
 
+from core import log_context
 from core.api_keys import Permission
 from core.commands import HOUSE
 from core.errors import DirectFundingDisabled, Unauthenticated
@@ -144,7 +144,7 @@ async def _person(request: Request, tokens: list[bytes]) -> Caller:
     claims = services.tokens.verify(header[len(_SCHEME) :])
     if not await services.sign_in_check.lasts(claims.sign_in_id):
         raise Unauthenticated
-    structlog.contextvars.bind_contextvars(user_id=claims.user_id)
+    log_context.add(user_id=claims.user_id)
     return Caller(claims.user_id, claims.sign_in_id)
 
 
@@ -153,7 +153,7 @@ async def _service(request: Request, keys: list[bytes]) -> Service:
     if len(keys) > 1:
         raise ApiKeyInvalid
     holder = await services_of(request).key_check.identify(keys[0].decode("latin-1"))
-    structlog.contextvars.bind_contextvars(api_key_id=holder.key_id)
+    log_context.add(api_key_id=holder.key_id)
     return Service(holder)
 
 

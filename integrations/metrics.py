@@ -1,7 +1,7 @@
 """What one process tells Prometheus: the instruments, and the text they are read as.
 
-The only place that knows `prometheus_client`. Requests and postings are counted as they happen;
-what is so at the time of a scrape is given to `expose` and not kept.
+The only place that knows `prometheus_client`, with `integrations.tallies`. Requests and postings
+are counted as they happen; what is so at the time of a scrape is given to `expose` and not kept.
 """
 
 import re
@@ -15,12 +15,9 @@ from typing import Any, Final
 
 from prometheus_client import (
     CollectorRegistry,
-    Counter,
     GCCollector,
-    Histogram,
     PlatformCollector,
     ProcessCollector,
-    disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
@@ -33,9 +30,7 @@ from core.outbox import COUNTED_LIMIT, Standing
 from core.payment_attention import PaymentsStanding
 from db.faults import Fault
 from db.session import PoolUse
-
-# When each series was begun would be a series more for each.
-disable_created_metrics()  # type: ignore[no-untyped-call]  # It has no types.
+from integrations.tallies import Distribution, Labels, Series, Tally
 
 REQUEST_SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 WAIT_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -83,10 +78,10 @@ class Metrics:
         if found is None:
             labels = (method, _route_template(scope))
             found = self._of_requests[key] = (
-                self._requests.labels(*labels, str(status) if status else _NO_STATUS),
-                self._request_seconds.labels(*labels),
+                (*labels, str(status) if status else _NO_STATUS),
+                self._request_seconds.series(labels),
             )
-        found[0].inc()
+        self._requests.add(found[0])
         found[1].observe(seconds)
 
     def submitted(self) -> float:
@@ -108,15 +103,11 @@ class Metrics:
     def settled(self, attempts: Sequence[Attempt], results: Sequence[Settled]) -> None:
         """Count attempts by what they wanted and what became of them."""
         for attempt, result in zip(attempts, results, strict=True):
-            key = (_type(attempt.command), _outcome(result))
-            found = self._of_postings.get(key)
-            if found is None:
-                found = self._of_postings[key] = self._postings.labels(*key)
-            found.inc()
+            self._postings.add((_type(attempt.command), _outcome(result)))
 
     def failed(self, fault: Fault) -> None:
         """Count a try that failed as a whole."""
-        self._faults.labels(fault.name.lower()).inc()
+        self._faults.add((fault.name.lower(),))
 
     def expose(
         self,
@@ -141,57 +132,55 @@ class Metrics:
         return generate_latest(self._registry)
 
     def _make_request_instruments(self) -> None:
-        self._requests = Counter(
+        self._requests = Tally(
             "http_requests",
             "Requests by method, route template and status ('none': left without an answer).",
-            ("method", "route", "status"),
+            labels=("method", "route", "status"),
             registry=self._registry,
         )
-        self._request_seconds = Histogram(
+        self._request_seconds = Distribution(
             "http_request_duration_seconds",
             "How long requests took, by method and route template.",
-            ("method", "route"),
-            buckets=REQUEST_SECONDS,
+            REQUEST_SECONDS,
+            labels=("method", "route"),
             registry=self._registry,
         )
-        self._of_requests: dict[tuple[Any, str, int], tuple[Counter, Histogram]] = {}
+        self._of_requests: dict[tuple[Any, str, int], tuple[Labels, Series]] = {}
 
     def _make_posting_instruments(self) -> None:
         registry = self._registry
-        self._postings = Counter(
+        self._postings = Tally(
             "wallet_postings",
             "Attempts by type and outcome: success, replayed, or the code of the refusal.",
-            ("type", "outcome"),
+            labels=("type", "outcome"),
             registry=registry,
         )
-        self._of_postings: dict[tuple[str, str], Counter] = {}
-        self._batch_size = Histogram(
+        self._batch_size = Distribution(
             "wallet_posting_batch_size",
             "Attempts in one ledger transaction.",
-            buckets=BATCH_SIZES,
+            BATCH_SIZES,
             registry=registry,
-        )
-        self._batch_seconds = Histogram(
+        ).series()
+        self._batch_seconds = Distribution(
             "wallet_posting_batch_seconds",
             "How long a batch took, commit and further tries included.",
-            buckets=WAIT_SECONDS,
+            WAIT_SECONDS,
             registry=registry,
-        )
-        self._wait_seconds = Histogram(
+        ).series()
+        self._wait_seconds = Distribution(
             "wallet_posting_wait_seconds",
             "How long attempts waited for their batch to begin.",
-            buckets=WAIT_SECONDS,
+            WAIT_SECONDS,
             registry=registry,
-        )
-        self._faults = Counter(
+        ).series()
+        self._faults = Tally(
             "wallet_posting_faults",
             "Tries to settle a batch, or a part of one, that failed as a whole.",
-            ("fault",),
+            labels=("fault",),
             registry=registry,
         )
-        # Present from the start, so that the first one is seen as an increase.
         for fault in Fault:
-            self._faults.labels(fault.name.lower())
+            self._faults.add((fault.name.lower(),), 0)
 
 
 class _Moment(Collector):

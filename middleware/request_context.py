@@ -12,6 +12,7 @@ from typing import Final
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from core import log_context
 from core.errors import InternalError
 from schemas.problem import problem_response
 
@@ -42,8 +43,7 @@ class RequestContextMiddleware:
             return
         request_id = _incoming_id(scope) or _new_id()
         scope["request_id"] = request_id
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id)
+        log_context.start(request_id=request_id)
         header = (HEADER, request_id.encode())
         started = time.perf_counter()
         status = 0

@@ -3,13 +3,14 @@
 Added only while traces are on, within the layer that gives the request its id.
 """
 
-import structlog
 from opentelemetry import trace
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from core import log_context
+
 
 class TraceContextMiddleware:
-    """Writes the request's id into the span that serves it, and binds `trace_id` for the log."""
+    """Writes the request's id into the span that serves it, and has the log tell its `trace_id`."""
 
     def __init__(self, app: ASGIApp):
         self._app = app
@@ -20,5 +21,5 @@ class TraceContextMiddleware:
         if scope["type"] == "http" and span.is_recording():
             span.set_attribute("wallet.request_id", scope["request_id"])
             trace_id = trace.format_trace_id(span.get_span_context().trace_id)
-            structlog.contextvars.bind_contextvars(trace_id=trace_id)
+            log_context.add(trace_id=trace_id)
         await self._app(scope, receive, send)

@@ -14,6 +14,8 @@ from typing import Any, Final
 import structlog
 from structlog.types import EventDict, Processor
 
+from core import log_context
+
 _SECRET_NAMES: Final = ("password", "secret", "token", "authorization", "api_key", "cookie")
 _QUIET_LOGGERS: Final = ("uvicorn.access", "httpx", "httpcore", "aiosqlite")
 
@@ -21,7 +23,7 @@ _QUIET_LOGGERS: Final = ("uvicorn.access", "httpx", "httpcore", "aiosqlite")
 def configure_logs(*, level: str, as_json: bool) -> None:
     """Set up logging for this process; `level` is a name such as INFO."""
     shared: list[Processor] = [
-        structlog.contextvars.merge_contextvars,
+        _add_context,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _hide_secrets,
@@ -84,6 +86,10 @@ def _rendering(as_json: bool) -> list[Processor]:
 @lru_cache(maxsize=1000)
 def _is_secret(name: str) -> bool:
     return any(secret in name.lower() for secret in _SECRET_NAMES)
+
+
+def _add_context(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    return {**log_context.current(), **event}
 
 
 def _hide_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:

@@ -16,6 +16,26 @@ _DIRECT = "tests/routers/test_wallets.py::test_production_makes_no_money_unless_
 
 BUGS: Final = (
     Bug(
+        name="the_log_tells_of_another_request",
+        file="middleware/request_context.py",
+        old="        log_context.start(request_id=request_id)\n",
+        new="        log_context.current() or log_context.start()\n"
+        "        log_context.add(request_id=request_id)\n",
+        breaks="A request's lines in the log name whoever sent the one before on its connection.",
+        tests=(
+            "tests/middleware/test_request_context.py"
+            "::test_a_request_is_told_nothing_of_the_one_before_on_its_connection",
+        ),
+    ),
+    Bug(
+        name="a_bucket_holds_only_its_own",
+        file="integrations/tallies.py",
+        old="accumulate(self._counts)",
+        new="self._counts",
+        breaks="Every quantile that Prometheus works out is wrong.",
+        tests=("tests/integrations/test_tallies.py::test_a_distribution_is_a_histogram",),
+    ),
+    Bug(
         name="one_spoilt_count_spoils_all",
         file="integrations/rate_limits.py",
         old="local ok, within = pcall(count, names,",
