@@ -11,6 +11,7 @@ import httpx
 import psutil
 
 from db.engines import WRITING_CONNECTIONS
+from tests.faults.books import Books
 from tests.people import Person
 from tests.processes import RealProcess
 
@@ -29,7 +30,7 @@ RECEIPTS_DUE = """
 SELECT entries.transaction_id, user_id FROM entries JOIN wallets ON wallets.id = wallet_id
 """
 RECEIPTS = "SELECT transaction_id, user_id FROM outbox"
-OPEN_RECEIPTS = "SELECT COUNT(*) FROM outbox WHERE done_at IS NULL"
+OPEN_RECEIPTS = "SELECT id FROM outbox WHERE done_at IS NULL"
 
 
 async def until_ready(clients: Sequence[httpx.AsyncClient]) -> None:
@@ -52,33 +53,35 @@ async def all_pools_in_use(clients: Sequence[httpx.AsyncClient], person: Person)
     assert statuses == {200}
 
 
-async def leaked_connections(
-    connection: asyncpg.Connection, processes: Sequence[RealProcess]
-) -> list[str]:
+async def leaked_connections(database_url: str, processes: Sequence[RealProcess]) -> list[str]:
     """Return what is open in PostgreSQL and belongs to no living process, or is not idle.
 
     Waits a little: PostgreSQL may not yet have noticed that a killed client is gone.
     """
     deadline = time.monotonic() + SETTLES_WITHIN_SECONDS
-    while wrong := await _look_for_leaks(connection, processes):
-        if time.monotonic() > deadline:
-            break
-        await asyncio.sleep(0.2)
+    connection = await asyncpg.connect(database_url)
+    try:
+        while wrong := await _look_for_leaks(connection, processes):
+            if time.monotonic() > deadline:
+                break
+            await asyncio.sleep(0.2)
+    finally:
+        await connection.close()
     return wrong
 
 
-async def unsent_receipts(connection: asyncpg.Connection, mail_folder: Path) -> list[str]:
+async def unsent_receipts(books: Books, mail_folder: Path) -> list[str]:
     """Return receipts that are missing, too much, or were not sent once the workers had time.
 
     A receipt that Redis lost is handed over again when its lease ends; here all leases end now.
     """
-    due = sorted(tuple(row) for row in await connection.fetch(RECEIPTS_DUE))
-    there = sorted(tuple(row) for row in await connection.fetch(RECEIPTS))
+    due = sorted(tuple(line.values()) for line in await books.lines(RECEIPTS_DUE))
+    there = sorted(tuple(line.values()) for line in await books.lines(RECEIPTS))
     if due != there:
         return [f"{len(due)} receipts are due, {len(there)} are in the outbox"]
-    await connection.execute("UPDATE outbox SET due_at = now() WHERE done_at IS NULL")
+    await books.end_leases()
     before, deadline = len(due) + 1, 0.0
-    while left := await connection.fetchval(OPEN_RECEIPTS):
+    while left := len(await books.lines(OPEN_RECEIPTS)):
         if left < before:
             before, deadline = left, time.monotonic() + MAIL_STANDS_STILL_SECONDS
         if time.monotonic() > deadline:

@@ -5,18 +5,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import asyncpg
 import httpx
 
-from core.verification import verify_rules
-from db.session import Database, DatabaseOptions
-from tests.conftest import settings_for
+from tests.faults.books import Books, Line
 from tests.faults.journal import NO_WALLET, Journal, Request, Told, to_minor
 from tests.faults.storm import Storm
 from tests.people import Person
 
 REPLAYED_AT_ONCE = 20
-RULE_SECONDS = 120
 TYPES = {"deposit": "deposit", "withdraw": "withdrawal", "transfer": "transfer"}
 
 TRANSACTIONS = """
@@ -28,12 +24,12 @@ KEYS = "SELECT principal_id, key, status, body FROM idempotency_keys"
 WALLETS = "SELECT id, user_id, balance_minor, closed_at FROM wallets"
 
 
-async def settle_the_abandoned(storm: Storm, connection: asyncpg.Connection) -> None:
+async def settle_the_abandoned(storm: Storm, books: Books) -> None:
     """Ask what became of operations whose callers never came back, and write it down.
 
     What the ledger had done must be replayed, and nothing else may claim to be.
     """
-    known = {(row["principal_id"], row["key"]) for row in await connection.fetch(KEYS)}
+    known = {(row["principal_id"], row["key"]) for row in await books.lines(KEYS)}
     for request in storm.journal.unanswered():
         response = await storm.until_final(request)
         was_done = (storm.person_id(request), request.key) in known
@@ -60,17 +56,17 @@ async def replay_everything(storm: Storm) -> None:
 
 
 async def compare_with_ledger(
-    journal: Journal, people: Sequence[Person], connection: asyncpg.Connection
+    journal: Journal, people: Sequence[Person], books: Books
 ) -> Iterator[str]:
     """Return every difference between what was answered and what is booked."""
     ids = [person.id for person in people]
     told = [(request, journal.told[name]) for name, request in journal.sent.items()]
-    transactions = await connection.fetch(TRANSACTIONS)
-    wallets = await connection.fetch(WALLETS)
-    keys = {(row["principal_id"], row["key"]): row for row in await connection.fetch(KEYS)}
+    transactions = await books.lines(TRANSACTIONS)
+    wallets = await books.lines(WALLETS)
+    keys = {(row["principal_id"], row["key"]): row for row in await books.lines(KEYS)}
     snapshots = {
         (row["transaction_id"], row["wallet_id"]): row["balance_snapshot_minor"]
-        for row in await connection.fetch(SNAPSHOTS)
+        for row in await books.lines(SNAPSHOTS)
     }
     expected_keys = {
         (ids[request.person], request.key): (answer.status, answer.body.decode())
@@ -107,26 +103,18 @@ async def compare_with_ledger(
 
 async def broken_rules(database_url: str) -> list[str]:
     """Return which rules of money do not hold, and where."""
-    # As patient as ./wallet verify: nothing here has been analysed yet, so plans are poor.
-    options = DatabaseOptions(
-        url=settings_for(database_url).database_url, command_timeout_seconds=RULE_SECONDS
-    )
-    database = Database(options)
+    books = Books(database_url)
     try:
-        return [
-            f"{result.rule.name}: {result.offences}"
-            async for result in verify_rules(database)
-            if not result.holds
-        ]
+        return await books.broken_rules()
     finally:
-        await database.close()
+        await books.close()
 
 
 async def wrong_balances(
-    people: Sequence[Person], client: httpx.AsyncClient, connection: asyncpg.Connection
+    people: Sequence[Person], client: httpx.AsyncClient, books: Books
 ) -> list[str]:
     """Return whose `GET /wallet` is not what the ledger says, or is below zero."""
-    rows = await connection.fetch(WALLETS)
+    rows = await books.lines(WALLETS)
     open_minor = {row["user_id"]: row["balance_minor"] for row in rows if not row["closed_at"]}
     wrong = []
     for person in people:
@@ -151,7 +139,7 @@ def _expected(request: Request, answer: Told, ids: Sequence[int]) -> Iterator[tu
         yield (TYPES[request.kind], "FAILED", user_id, minor, value["code"], None)
 
 
-def _booked(row: asyncpg.Record) -> tuple[Any, ...]:
+def _booked(row: Line) -> tuple[Any, ...]:
     line = (row["type"], row["state"], row["user_id"], row["amount_minor"])
     if row["state"] == "FAILED":
         return (*line, row["failure_code"], None)
@@ -189,7 +177,7 @@ def _snapshot_of(
         yield transaction_id, wallet_id, snapshots.get((transaction_id, wallet_id))
 
 
-def _wrongly_refused(transactions: Sequence[asyncpg.Record]) -> Iterator[str]:
+def _wrongly_refused(transactions: Sequence[Line]) -> Iterator[str]:
     """Play the ledger in its own order, and yield who had enough and was told otherwise."""
     balances: Counter[int] = Counter()
     for row in transactions:

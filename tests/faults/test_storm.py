@@ -1,6 +1,7 @@
 """20 clients, 2 API processes and a worker, while everything is killed, frozen and emptied.
 
-Short in the ordinary run; 10,000 operations and 36 faults, three seeds, with `--faults`.
+Short in the ordinary run; 10,000 operations and 36 faults, four seeds and one of them on SQLite,
+with `--faults`.
 """
 
 import time
@@ -9,11 +10,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import asyncpg
 import httpx
 import pytest
 
-from tests.conftest import create_postgres_database, migrate
+from tests.conftest import create_postgres_database, migrate, sqlite_url
+from tests.faults.books import Books
 from tests.faults.chaos import Chaos, flush, in_words
 from tests.faults.conftest import Summary
 from tests.faults.leftovers import (
@@ -23,7 +24,6 @@ from tests.faults.leftovers import (
     until_ready,
 )
 from tests.faults.reckoning import (
-    broken_rules,
     compare_with_ledger,
     replay_everything,
     settle_the_abandoned,
@@ -32,7 +32,7 @@ from tests.faults.reckoning import (
 from tests.faults.storm import Size, Storm
 from tests.faults.wire import Wire
 from tests.people import People, Person
-from tests.processes import ApiProcess, WorkerProcess
+from tests.processes import ApiProcess, RealProcess, WorkerProcess
 from tests.races import api_processes, clients_of, environment_for
 from tests.servers import PostgresServer, ValkeyServer
 
@@ -50,6 +50,8 @@ class Scene:
     """All that takes part in a storm."""
 
     database_url: str
+    # None on SQLite, which has no server that could suffer.
+    postgres: PostgresServer | None
     valkey: ValkeyServer
     processes: list[ApiProcess]
     worker: WorkerProcess
@@ -59,10 +61,10 @@ class Scene:
 
 @asynccontextmanager
 async def scene_of(
-    postgres: PostgresServer, valkey: ValkeyServer, folder: Path, **settings: str
+    postgres: PostgresServer | None, valkey: ValkeyServer, folder: Path, **settings: str
 ) -> AsyncIterator[Scene]:
     """Run two API processes and a worker on a database of their own."""
-    url = await create_postgres_database(postgres.url)
+    url = await create_postgres_database(postgres.url) if postgres else sqlite_url(folder)
     await migrate(url)
     settings |= {"MAIL_FOLDER": str(folder / "mail"), "BREVO_API_KEY": ""}
     # The worker says in its log when it is ready.
@@ -72,7 +74,7 @@ async def scene_of(
         worker = WorkerProcess(environment, log_path=folder / "worker.log")
         stack.enter_context(worker)
         clients = await stack.enter_async_context(clients_of(processes))
-        yield Scene(url, valkey, processes, worker, clients, folder / "mail")
+        yield Scene(url, postgres, valkey, processes, worker, clients, folder / "mail")
 
 
 async def test_a_storm(
@@ -85,7 +87,19 @@ async def test_a_storm(
 ) -> None:
     async with scene_of(fragile_postgres, fragile_valkey, tmp_path) as scene:
         size = FULL if is_full else SHORT
-        await _weather(scene, fragile_postgres, size, first_seed, summary)
+        await _weather(scene, size, first_seed, summary)
+
+
+async def test_a_storm_on_sqlite(
+    is_full: bool,
+    first_seed: int,
+    fragile_valkey: ValkeyServer,
+    tmp_path: Path,
+    summary: Summary,
+) -> None:
+    async with scene_of(None, fragile_valkey, tmp_path) as scene:
+        size = FULL if is_full else SHORT
+        await _weather(scene, size, first_seed + 4, summary)
 
 
 @pytest.mark.parametrize("variant", ["another seed", "a third seed", "largest batches, a crowd"])
@@ -105,21 +119,20 @@ async def test_more_storms(
     seed = first_seed + 1 + ["another seed", "a third seed", variant].index(variant)
     async with scene_of(fragile_postgres, fragile_valkey, tmp_path, **settings) as scene:
         size = CROWDED if crowded else FULL
-        await _weather(scene, fragile_postgres, size, seed, summary)
+        await _weather(scene, size, seed, summary)
 
 
-async def _weather(
-    scene: Scene, postgres: PostgresServer, size: Size, seed: int, summary: Summary
-) -> None:
-    summary.add(f"storm, seed {seed}")
+async def _weather(scene: Scene, size: Size, seed: int, summary: Summary) -> None:
+    summary.add(f"storm on {'PostgreSQL' if scene.postgres else 'SQLite'}, seed {seed}")
     people = [await People(scene.clients[0]).sign_up() for _ in range(size.people)]
-    victims = {
+    victims: dict[str, RealProcess] = {
         "api 1": scene.processes[0],
         "api 2": scene.processes[1],
-        "postgres": postgres,
         "redis": scene.valkey,
         "worker": scene.worker,
     }
+    if scene.postgres is not None:
+        victims["postgres"] = scene.postgres
     chaos = Chaos(victims, seed=seed)
     wires = [Wire(process.url) for process in scene.processes]
     storm = Storm(size=size, seed=seed, people=people, wires=wires, chaos=chaos)
@@ -145,9 +158,9 @@ async def _reckon(
 ) -> list[str]:
     """Return all that is wrong after a storm."""
     started = time.perf_counter()
-    connection = await asyncpg.connect(scene.database_url)
+    books = Books(scene.database_url)
     try:
-        await settle_the_abandoned(storm, connection)
+        await settle_the_abandoned(storm, books)
         if is_full:
             await replay_everything(storm)
         # What Redis forgot, the database remembers.
@@ -155,16 +168,16 @@ async def _reckon(
         await replay_everything(storm)
         wrong = [
             *storm.journal.wrong,
-            *await compare_with_ledger(storm.journal, people, connection),
-            *await broken_rules(scene.database_url),
-            *await wrong_balances(people, scene.clients[0], connection),
-            *await unsent_receipts(connection, scene.mail),
+            *await compare_with_ledger(storm.journal, people, books),
+            *await books.broken_rules(),
+            *await wrong_balances(people, scene.clients[0], books),
+            *await unsent_receipts(books, scene.mail),
         ]
-        await all_pools_in_use(scene.clients, people[0])
-        family = [*scene.processes, scene.worker]
-        wrong += await leaked_connections(connection, family)
     finally:
-        await connection.close()
+        await books.close()
+    await all_pools_in_use(scene.clients, people[0])
+    if scene.postgres is not None:
+        wrong += await leaked_connections(scene.database_url, [*scene.processes, scene.worker])
     storm.journal.counts["seconds of reckoning"] = round(time.perf_counter() - started)
     return wrong
 
