@@ -9,6 +9,7 @@ from sqlalchemy import text, update
 from core.verification import verify_rules
 from db.models import Tables
 from db.session import Database, DatabaseOptions
+from tests.api_keys import made_key
 from tests.conftest import settings_for
 
 # As patient as ./wallet verify: nothing here has been analysed yet, so plans are poor.
@@ -33,6 +34,10 @@ class Books:
             connection = await session.connection()
             found = await connection.execute(text(statement))
             return [dict(row) for row in found.mappings()]
+
+    async def add_service(self) -> str:
+        """Return a new key of the house's that may give and take credits."""
+        return (await made_key(self._database)).text
 
     async def end_leases(self) -> None:
         """Make everything due at once that was handed over and not yet sent."""

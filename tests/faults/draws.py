@@ -4,12 +4,23 @@ import random
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from tests.faults.journal import Journal, Kind, Request
+from tests.faults.journal import CREDITS, Journal, Kind, Request
+from tests.services import GOLD, path_of
 
 CURRENCY = "NGN"
 RECENT = 300
 # Weights; a wallet is emptied, which then may be closed, more often than chance would have it.
-ACTS = {"deposit": 26, "withdraw": 20, "transfer": 32, "open": 8, "close": 6, "empty": 8}
+ACTS = {
+    "deposit": 22,
+    "withdraw": 17,
+    "transfer": 27,
+    "open": 7,
+    "close": 5,
+    "empty": 7,
+    "top_up": 5,
+    "bonus": 3,
+    "spend": 7,
+}
 # Most are sent and repeated until they are answered. Some callers hang up and ask again, some hang
 # up and never do, some ask two processes at once.
 MANNERS = {"patient": 90, "hangs up": 5, "walks away": 2, "asks twice": 3}
@@ -48,10 +59,16 @@ def draw(seed: int, number: int, journal: Journal, *, people: int) -> Act:
     if number >= people and roll < 0.10 and journal.answered:
         key = chance.choice(journal.answered[-RECENT:])
         request = replace(act.request, person=key.person, key=key.key)
-        if request.kind in {"deposit", "withdraw", "transfer"}:
+        has_amount = request.kind in {"deposit", "withdraw", "transfer", *CREDITS}
+        if has_amount and request.is_about_credits == key.is_about_credits:
             # Its amount is nobody else's, so this is certainly another body.
             return replace(act, request=request, manner="patient", is_misuse=True)
     return act
+
+
+def holder(number: int) -> str:
+    """Return under which name a service gives credits to the holder of that number."""
+    return f"holder-{number}"
 
 
 def _new_request(chance: random.Random, number: int, journal: Journal, *, people: int) -> Request:
@@ -85,6 +102,9 @@ def _request(
         method, path, body = "POST", "/wallet", {"currency": CURRENCY, "balance": amount}
     elif kind == "close":
         method, path, body, amount_minor = "DELETE", "/wallet", None, 0
+    elif kind in CREDITS:
+        method, path = "POST", path_of(holder(person), kind.replace("_", "-"))
+        body = {"amount": amount_minor, "asset_type_id": GOLD}
     return Request(
         kind=kind,
         person=person,

@@ -7,11 +7,13 @@ from typing import Any, Literal
 
 from tests.faults.wire import Response
 
-Kind = Literal["open", "close", "deposit", "withdraw", "transfer"]
+Kind = Literal["open", "close", "deposit", "withdraw", "transfer", "top_up", "bonus", "spend"]
 KeyOfPerson = tuple[int, str]
 
 # Everything a request may finally be told, as status and code. Whatever else comes is wrong.
 NO_WALLET = (404, "wallet_not_found")
+NO_HOLDER = (404, "user_not_found")
+CREDITS: frozenset[Kind] = frozenset({"top_up", "bonus", "spend"})
 OUTCOMES: dict[Kind, set[tuple[int, str]]] = {
     "open": {(201, ""), (409, "wallet_exists")},
     "close": {(200, ""), (409, "wallet_not_empty"), NO_WALLET},
@@ -24,12 +26,17 @@ OUTCOMES: dict[Kind, set[tuple[int, str]]] = {
         (422, "self_transfer"),
         NO_WALLET,
     },
+    "top_up": {(201, "")},
+    "bonus": {(201, "")},
+    "spend": {(201, ""), (402, "insufficient_funds"), NO_HOLDER},
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request of a person (by place in the list of people), as it is sent and sent again."""
+    """One request as it is sent and sent again: of a person, by place in the list of people, or of
+    a service about the holder of credits of that number.
+    """
 
     kind: Kind
     person: int
@@ -43,6 +50,19 @@ class Request:
     def name(self) -> KeyOfPerson:
         """What tells it from all others."""
         return self.person, self.key
+
+    @property
+    def is_about_credits(self) -> bool:
+        """Whether a service sends it."""
+        return self.kind in CREDITS
+
+    def lasting(self, body: bytes) -> bytes:
+        """Return an answer without what is told anew each time: the credits that are held now."""
+        if not self.is_about_credits:
+            return body
+        value = json.loads(body)
+        value.pop("new_balance", None)
+        return json.dumps(value).encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +103,7 @@ class Journal:
 
     def note_answer(self, request: Request, response: Response) -> None:
         """Write down a final answer, which must be possible and the same as any before."""
-        told = Told(response.status, response.body)
+        told = Told(response.status, request.lasting(response.body))
         first = self.told.setdefault(request.name, told)
         if first is told:
             self.answered.append(request)
@@ -102,7 +122,7 @@ class Journal:
 
     def _learn(self, request: Request, told: Told) -> None:
         """Remember wallets and balances, so that what is drawn next is likely to make sense."""
-        if told.status == 201:
+        if request.kind == "open" and told.status == 201:
             known = self.wallet_ids.get(request.person, 0)
             self.wallet_ids[request.person] = max(known, told.value["id"])
         if told.status == 200 and "current_balance" in told.value:

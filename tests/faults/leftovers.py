@@ -28,6 +28,7 @@ WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type 
 """
 RECEIPTS_DUE = """
 SELECT entries.transaction_id, user_id FROM entries JOIN wallets ON wallets.id = wallet_id
+WHERE user_id IS NOT NULL
 """
 RECEIPTS = "SELECT transaction_id, user_id FROM outbox"
 OPEN_RECEIPTS = "SELECT id FROM outbox WHERE done_at IS NULL"

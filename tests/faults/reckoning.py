@@ -7,21 +7,30 @@ from typing import Any
 
 import httpx
 
+from core.commands import HOUSE
 from tests.faults.books import Books, Line
-from tests.faults.journal import NO_WALLET, Journal, Request, Told, to_minor
+from tests.faults.draws import holder
+from tests.faults.journal import CREDITS, NO_HOLDER, NO_WALLET, Journal, Request, Told, to_minor
 from tests.faults.storm import Storm
 from tests.people import Person
 
 REPLAYED_AT_ONCE = 20
 TYPES = {"deposit": "deposit", "withdraw": "withdrawal", "transfer": "transfer"}
+INCOMING = {"deposit", "top_up", "bonus"}
 
 TRANSACTIONS = """
-SELECT transactions.*, user_id FROM transactions JOIN wallets ON wallets.id = wallet_id
+SELECT transactions.*, user_id, external_user_id
+FROM transactions JOIN wallets ON wallets.id = wallet_id
+LEFT JOIN credit_holders ON credit_holders.id = holder_id
 ORDER BY transactions.id
 """
 SNAPSHOTS = "SELECT transaction_id, wallet_id, balance_snapshot_minor FROM entries"
 KEYS = "SELECT principal_id, key, status, body FROM idempotency_keys"
-WALLETS = "SELECT id, user_id, balance_minor, closed_at FROM wallets"
+WALLETS = "SELECT id, user_id, balance_minor, closed_at FROM wallets WHERE user_id IS NOT NULL"
+HOLDERS = """
+SELECT external_user_id, balance_minor
+FROM credit_holders JOIN wallets ON credit_holders.id = holder_id
+"""
 
 
 async def settle_the_abandoned(storm: Storm, books: Books) -> None:
@@ -32,7 +41,7 @@ async def settle_the_abandoned(storm: Storm, books: Books) -> None:
     known = {(row["principal_id"], row["key"]) for row in await books.lines(KEYS)}
     for request in storm.journal.unanswered():
         response = await storm.until_final(request)
-        was_done = (storm.person_id(request), request.key) in known
+        was_done = (storm.principal_id(request), request.key) in known
         if was_done != response.is_replay:
             storm.journal.wrong.append(f"{request}: done {was_done}, {response.headers}")
         storm.journal.counts["abandoned, yet done"] += was_done
@@ -63,19 +72,13 @@ async def compare_with_ledger(
     told = [(request, journal.told[name]) for name, request in journal.sent.items()]
     transactions = await books.lines(TRANSACTIONS)
     wallets = await books.lines(WALLETS)
-    keys = {(row["principal_id"], row["key"]): row for row in await books.lines(KEYS)}
     snapshots = {
         (row["transaction_id"], row["wallet_id"]): row["balance_snapshot_minor"]
         for row in await books.lines(SNAPSHOTS)
     }
-    expected_keys = {
-        (ids[request.person], request.key): (answer.status, answer.body.decode())
-        for request, answer in told
-    }
-    found_keys = {name: (row["status"], row["body"]) for name, row in keys.items()}
     return iter(
         [
-            *_differences("keys", expected_keys.items(), found_keys.items()),
+            *await _different_keys(told, ids, books),
             *_differences(
                 "transactions",
                 [line for request, answer in told for line in _expected(request, answer, ids)],
@@ -85,6 +88,14 @@ async def compare_with_ledger(
                 "balances",
                 _balances_told(told).items(),
                 [(row["id"], row["balance_minor"]) for row in wallets],
+            ),
+            *_differences(
+                "credits",
+                _credits_told(told).items(),
+                [
+                    (row["external_user_id"], row["balance_minor"])
+                    for row in await books.lines(HOLDERS)
+                ],
             ),
             *_differences(
                 "closed wallets",
@@ -99,6 +110,25 @@ async def compare_with_ledger(
             *_wrongly_refused(transactions),
         ]
     )
+
+
+async def _different_keys(
+    told: Sequence[tuple[Request, Told]], ids: Sequence[int], books: Books
+) -> Iterator[str]:
+    """Yield where the ledger's memory of a key is not what its caller was told."""
+    asked = {
+        (HOUSE if request.is_about_credits else ids[request.person], request.key): request
+        for request, _ in told
+    }
+    expected = [
+        (name, answer.status, answer.body) for name, (_, answer) in zip(asked, told, strict=True)
+    ]
+    found = []
+    for row in await books.lines(KEYS):
+        name, body = (row["principal_id"], row["key"]), row["body"].encode()
+        request = asked.get(name)
+        found.append((name, row["status"], request.lasting(body) if request else body))
+    return _differences("keys", expected, found)
 
 
 async def broken_rules(database_url: str) -> list[str]:
@@ -127,7 +157,14 @@ async def wrong_balances(
 
 def _expected(request: Request, answer: Told, ids: Sequence[int]) -> Iterator[tuple[Any, ...]]:
     """Yield the transaction that must be booked for an answer, if there must be one."""
-    value, user_id, minor = answer.value, ids[request.person], request.amount_minor
+    value, minor = answer.value, request.amount_minor
+    if request.is_about_credits:
+        if answer.outcome != NO_HOLDER:
+            code = value.get("code")
+            state = "FAILED" if code else "SUCCESS"
+            yield (request.kind, state, holder(request.person), minor, code, None)
+        return
+    user_id = ids[request.person]
     if request.kind == "open" and answer.status == 201 and minor:
         yield ("deposit", "SUCCESS", user_id, minor, value["id"], None)
     if request.kind not in TYPES or answer.outcome == NO_WALLET:
@@ -140,8 +177,9 @@ def _expected(request: Request, answer: Told, ids: Sequence[int]) -> Iterator[tu
 
 
 def _booked(row: Line) -> tuple[Any, ...]:
-    line = (row["type"], row["state"], row["user_id"], row["amount_minor"])
-    if row["state"] == "FAILED":
+    who = row["external_user_id"] or row["user_id"]
+    line = (row["type"], row["state"], who, row["amount_minor"])
+    if row["state"] == "FAILED" or row["type"] in CREDITS:
         return (*line, row["failure_code"], None)
     return (*line, row["wallet_id"], row["counterparty_wallet_id"])
 
@@ -151,7 +189,7 @@ def _balances_told(told: Sequence[tuple[Request, Told]]) -> dict[int, int]:
     balances: Counter[int] = Counter()
     for request, answer in told:
         value, minor = answer.value, request.amount_minor
-        if answer.status == 201:
+        if request.kind == "open" and answer.status == 201:
             balances[value["id"]] += minor
         elif answer.status == 200 and request.kind in TYPES:
             balances[value["wallet_id"]] += minor if request.kind == "deposit" else -minor
@@ -160,12 +198,22 @@ def _balances_told(told: Sequence[tuple[Request, Told]]) -> dict[int, int]:
     return dict(balances)
 
 
+def _credits_told(told: Sequence[tuple[Request, Told]]) -> dict[str, int]:
+    """Return what each holder must hold by the answers alone."""
+    held: Counter[str] = Counter()
+    for request, answer in told:
+        if request.is_about_credits and answer.status == 201:
+            minor = request.amount_minor
+            held[holder(request.person)] += minor if request.kind in INCOMING else -minor
+    return dict(held)
+
+
 def _closed(request: Request, answer: Told) -> bool:
     return request.kind == "close" and answer.status == 200
 
 
 def _snapshot_told(answer: Told) -> Iterator[tuple[int, int, int]]:
-    if answer.status == 200 and "transaction_id" in answer.value:
+    if answer.status == 200 and "current_balance" in answer.value:
         value = answer.value
         yield value["transaction_id"], value["wallet_id"], to_minor(value["current_balance"])
 
@@ -186,7 +234,7 @@ def _wrongly_refused(transactions: Sequence[Line]) -> Iterator[str]:
             yield f"{dict(row)} was refused, and there were {balances[wallet]}"
         if row["state"] != "SUCCESS":
             continue
-        balances[wallet] += minor if row["type"] == "deposit" else -minor
+        balances[wallet] += minor if row["type"] in INCOMING else -minor
         if row["type"] == "transfer":
             balances[row["counterparty_wallet_id"]] += minor
         if balances[wallet] < 0:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from core.commands import HOUSE
 from tests.faults.chaos import Chaos, milestones
 from tests.faults.draws import Act, draw
 from tests.faults.journal import Journal, Request
@@ -32,7 +33,8 @@ class Size:
 class Storm:
     """One storm; `run` returns when every operation was settled or abandoned and all are back.
 
-    Parameters: `people` act; `wires` lead to the API processes; `chaos` makes the faults.
+    Parameters: `people` act, and so does a service with the key `service_key`; `wires` lead to the
+    API processes; `chaos` makes the faults.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Storm:
         size: Size,
         seed: int,
         people: Sequence[Person],
+        service_key: str,
         wires: Sequence[Wire],
         chaos: Chaos,
     ) -> None:
@@ -49,6 +52,7 @@ class Storm:
         self._size = size
         self._seed = seed
         self._people = people
+        self._service_key = service_key
         self._wires = wires
         self._chaos = chaos
         self._milestones = [*milestones(size.operations, size.faults), size.operations]
@@ -80,8 +84,10 @@ class Storm:
 
     async def send(self, request: Request, place: int = 0) -> Response | None:
         """Send a request once; None when no answer came."""
-        person = self._people[request.person]
-        headers = person.headers | {"X-Idempotency-Key": request.key}
+        headers = {"X-API-Key": self._service_key}
+        if not request.is_about_credits:
+            headers = self._people[request.person].headers
+        headers = headers | {"X-Idempotency-Key": request.key}
         wire = self._wires[place % len(self._wires)]
         try:
             response = await wire.ask(
@@ -100,9 +106,9 @@ class Storm:
             self.journal.wrong.append(f"{request} got 503 without Retry-After")
         return response
 
-    def person_id(self, request: Request) -> int:
-        """Return the id of the person whose request it is."""
-        return self._people[request.person].id
+    def principal_id(self, request: Request) -> int:
+        """Return whose idempotency key it is: a person's, or the house's."""
+        return HOUSE if request.is_about_credits else self._people[request.person].id
 
     async def _make_faults(self) -> None:
         faults = self._chaos.schedule(self._size.faults)

@@ -135,7 +135,12 @@ async def _weather(scene: Scene, size: Size, seed: int, summary: Summary) -> Non
         victims["postgres"] = scene.postgres
     chaos = Chaos(victims, seed=seed)
     wires = [Wire(process.url) for process in scene.processes]
-    storm = Storm(size=size, seed=seed, people=people, wires=wires, chaos=chaos)
+    books = Books(scene.database_url)
+    service_key = await books.add_service()
+    await books.close()
+    storm = Storm(
+        size=size, seed=seed, people=people, service_key=service_key, wires=wires, chaos=chaos
+    )
     try:
         await storm.run()
         await until_ready(scene.clients)
