@@ -5,7 +5,6 @@ to the thread of the event loop, where requests are served and scrapes answered.
 """
 
 from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
@@ -23,12 +22,22 @@ class Tally(Collector):
         self, name: str, about: str, *, labels: Labels, registry: CollectorRegistry
     ) -> None:
         self._name, self._about, self._labels = name, about, labels
-        self._counts: defaultdict[Labels, int] = defaultdict(int)
+        self._counts: dict[Labels, int] = {}
         registry.register(self)
 
     def add(self, values: Labels, count: int = 1) -> None:
-        """Count; with 0 the series is there from now on, so that its first increase is seen."""
+        """Count; with 0 the series is there from now on, so that its first increase is seen.
+
+        Raises ValueError unless there is a value for each label.
+        """
+        if values not in self._counts:
+            _check(self._labels, values)
+            self._counts[values] = 0
         self._counts[values] += count
+
+    def describe(self) -> Iterator[Metric]:
+        """Tell the name, so that no second instrument can have it."""
+        yield CounterMetricFamily(self._name, self._about, labels=self._labels)
 
     def collect(self) -> Iterator[Metric]:
         """Yield all series."""
@@ -81,8 +90,16 @@ class Distribution(Collector):
         registry.register(self)
 
     def series(self, values: Labels = ()) -> Series:
-        """Return the series with these values, to be kept by whoever observes."""
+        """Return the series with these values, to be kept by whoever observes.
+
+        Raises ValueError unless there is a value for each label.
+        """
+        _check(self._labels, values)
         return self._series.setdefault(values, Series(self._bounds))
+
+    def describe(self) -> Iterator[Metric]:
+        """Tell the name, so that no second instrument can have it."""
+        yield HistogramMetricFamily(self._name, self._about, labels=self._labels)
 
     def collect(self) -> Iterator[Metric]:
         """Yield all series."""
@@ -90,3 +107,8 @@ class Distribution(Collector):
         for values, series in self._series.items():
             family.add_metric(values, series.buckets(), series.sum)
         yield family
+
+
+def _check(labels: Labels, values: Labels) -> None:
+    if len(values) != len(labels):
+        raise ValueError(f"{values!r} are not the values of {labels!r}.")

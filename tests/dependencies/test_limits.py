@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from uuid import uuid4
 
 import pytest
@@ -14,6 +14,14 @@ from dependencies.limits import RateLimiter
 from integrations import redis as guarded
 from integrations.rate_limits import COUNTS_IN_A_BATCH
 from integrations.redis import GuardedRedis
+from tests.servers import ValkeyServer
+
+
+@pytest.fixture(scope="module")
+def redis_url() -> Iterator[str]:
+    """A Redis of this module's own: how many scripts it ran is counted below."""
+    with ValkeyServer() as server:
+        yield server.url
 
 
 @pytest.fixture

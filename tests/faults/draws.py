@@ -56,13 +56,19 @@ def draw(seed: int, number: int, journal: Journal, *, people: int) -> Act:
         # Perhaps still under way, perhaps never answered.
         earlier = chance.choice([*journal.sent.values()][-RECENT:])
         return replace(act, request=earlier, is_repeat=True)
-    if number >= people and roll < 0.10 and journal.answered:
-        key = chance.choice(journal.answered[-RECENT:])
-        request = replace(act.request, person=key.person, key=key.key)
-        has_amount = request.kind in {"deposit", "withdraw", "transfer", *CREDITS}
-        if has_amount and request.is_about_credits == key.is_about_credits:
+    if number >= people and roll < 0.10:
+        request = act.request
+        # A service's keys are the house's: under a person's they would be nothing but new.
+        family = [
+            earlier
+            for earlier in journal.answered[-RECENT:]
+            if earlier.is_about_credits == request.is_about_credits
+        ]
+        if family and request.kind in {"deposit", "withdraw", "transfer", *CREDITS}:
+            key = chance.choice(family)
             # Its amount is nobody else's, so this is certainly another body.
-            return replace(act, request=request, manner="patient", is_misuse=True)
+            misused = replace(request, person=key.person, key=key.key)
+            return replace(act, request=misused, manner="patient", is_misuse=True)
     return act
 
 

@@ -95,10 +95,17 @@ class Journal:
     counts: Counter[str] = field(default_factory=Counter)
     wallet_ids: dict[int, int] = field(default_factory=dict)
     balances_minor: dict[int, int] = field(default_factory=dict)
+    # What a holder was told to hold after a movement, by its transaction.
+    credits_after: dict[int, int] = field(default_factory=dict)
+    _holders: set[int] = field(default_factory=set)
+    # Spends that were first sent when their holder was known to have an account.
+    _of_holders: set[KeyOfPerson] = field(default_factory=set)
     _fresh: Counter[KeyOfPerson] = field(default_factory=Counter)
 
     def note_sent(self, request: Request) -> None:
         """Write down what is about to be asked for."""
+        if request.name not in self.sent and request.person in self._holders:
+            self._of_holders.add(request.name)
         self.sent.setdefault(request.name, request)
 
     def note_answer(self, request: Request, response: Response) -> None:
@@ -110,8 +117,12 @@ class Journal:
             self._learn(request, told)
         if first != told:
             self.wrong.append(f"{request} was told {first} and then {told}")
-        if told.outcome not in OUTCOMES[request.kind]:
+        is_possible = told.outcome != NO_HOLDER or request.name not in self._of_holders
+        if told.outcome not in OUTCOMES[request.kind] or not is_possible:
             self.wrong.append(f"{request} was told {told}")
+        if request.is_about_credits and response.status == 201 and not response.is_replay:
+            value = response.value
+            self.credits_after[value["transaction_id"]] = value["new_balance"]
         self._fresh[request.name] += not response.is_replay
         if self._fresh[request.name] > 1:
             self.wrong.append(f"{request} was done twice: two answers are no replays")
@@ -125,6 +136,8 @@ class Journal:
         if request.kind == "open" and told.status == 201:
             known = self.wallet_ids.get(request.person, 0)
             self.wallet_ids[request.person] = max(known, told.value["id"])
+        if request.is_about_credits and told.status == 201:
+            self._holders.add(request.person)
         if told.status == 200 and "current_balance" in told.value:
             self.balances_minor[request.person] = to_minor(told.value["current_balance"])
 

@@ -32,6 +32,11 @@ SELECT external_user_id, balance_minor
 FROM credit_holders JOIN wallets ON credit_holders.id = holder_id
 """
 
+CREDITS_AFTER = """
+SELECT transaction_id, balance_snapshot_minor
+FROM entries JOIN wallets ON wallets.id = wallet_id WHERE holder_id IS NOT NULL
+"""
+
 
 async def settle_the_abandoned(storm: Storm, books: Books) -> None:
     """Ask what became of operations whose callers never came back, and write it down.
@@ -48,20 +53,27 @@ async def settle_the_abandoned(storm: Storm, books: Books) -> None:
         storm.journal.note_answer(request, response)
 
 
-async def replay_everything(storm: Storm) -> None:
-    """Send everything once more; each answer must be the first one, as a replay."""
+async def replay_everything(storm: Storm) -> Counter[str]:
+    """Send everything once more, to one process; each answer must be the first one, as a replay.
+
+    Returns where people's were found: `DB`, or `HIT` for Redis, which does not answer for credits.
+    """
     requests = iter(list(storm.journal.sent.values()))
+    found: Counter[str] = Counter()
 
     async def replay() -> None:
         for request in requests:
-            response = await storm.until_final(request)
+            response = await storm.until_final(request, first=0)
             if not response.is_replay:
                 storm.journal.wrong.append(f"{request} was not replayed but told {response}")
                 continue
-            storm.journal.counts[f"replayed from {response.headers['x-cache-lookup']}"] += 1
+            where = response.headers["x-cache-lookup"]
+            storm.journal.counts[f"replayed from {where}"] += 1
+            found[where] += not request.is_about_credits
             storm.journal.note_answer(request, response)
 
     await asyncio.gather(*[replay() for _ in range(REPLAYED_AT_ONCE)])
+    return found
 
 
 async def compare_with_ledger(
@@ -106,6 +118,15 @@ async def compare_with_ledger(
                 "balances after",
                 [line for _, answer in told for line in _snapshot_told(answer)],
                 [line for _, answer in told for line in _snapshot_of(answer, snapshots)],
+            ),
+            *_differences(
+                "credits after",
+                journal.credits_after.items(),
+                [
+                    (row["transaction_id"], row["balance_snapshot_minor"])
+                    for row in await books.lines(CREDITS_AFTER)
+                    if row["transaction_id"] in journal.credits_after
+                ],
             ),
             *_wrongly_refused(transactions),
         ]
@@ -213,7 +234,7 @@ def _closed(request: Request, answer: Told) -> bool:
 
 
 def _snapshot_told(answer: Told) -> Iterator[tuple[int, int, int]]:
-    if answer.status == 200 and "current_balance" in answer.value:
+    if answer.status == 200 and "transaction_id" in answer.value:
         value = answer.value
         yield value["transaction_id"], value["wallet_id"], to_minor(value["current_balance"])
 

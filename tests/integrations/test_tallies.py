@@ -50,3 +50,18 @@ def test_what_has_no_labels_is_there_from_the_start() -> None:
     Histogram("size", "How large.", buckets=(1, 2), registry=theirs)
 
     assert told(ours) == told(theirs)
+
+
+def test_a_value_too_few_is_refused_and_so_is_a_name_that_is_taken() -> None:
+    registry = CollectorRegistry()
+    tally = Tally("said", "What was said.", labels=("who", "what"), registry=registry)
+    distribution = Distribution("size", "How large.", (1, 2), labels=("of",), registry=registry)
+
+    with pytest.raises(ValueError, match="values of"):
+        tally.add(("a",))
+    with pytest.raises(ValueError, match="values of"):
+        distribution.series()
+    with pytest.raises(ValueError, match="Duplicated"):
+        Tally("said", "Once more.", labels=(), registry=registry)
+    with pytest.raises(ValueError, match="Duplicated"):
+        Distribution("size", "Once more.", (1, 2), registry=registry)
