@@ -50,27 +50,22 @@ class Tally(Collector):
 class Series:
     """Observed numbers of one kind: how many in each bucket, and their sum."""
 
-    __slots__ = ("_bounds", "_counts", "_sum")
+    __slots__ = ("_bounds", "_counts", "sum")
 
     def __init__(self, bounds: Sequence[float]) -> None:
         self._bounds = bounds
         self._counts = [0] * (len(bounds) + 1)
-        self._sum = 0.0
+        self.sum = 0.0
 
     def observe(self, number: float) -> None:
         """Count `number` in the first bucket whose bound it does not exceed."""
         self._counts[bisect_left(self._bounds, number)] += 1
-        self._sum += number
+        self.sum += number
 
     def buckets(self) -> list[tuple[str, float]]:
         """Return each bound as Prometheus writes it, and how many numbers do not exceed it."""
         bounds = [*(repr(float(bound)) for bound in self._bounds), "+Inf"]
         return list(zip(bounds, accumulate(self._counts), strict=True))
-
-    @property
-    def sum(self) -> float:
-        """The sum of all numbers."""
-        return self._sum
 
 
 class Distribution(Collector):

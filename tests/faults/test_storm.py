@@ -44,6 +44,11 @@ FULL = Size(operations=10_000, clients=20, faults=36)
 CROWDED = replace(FULL, clients=120)
 LARGEST_BATCH = "1000"
 
+CROWD = "largest batches, a crowd"
+SQLITE = "sqlite"
+VARIANTS = ("postgresql", "another seed", "a third seed", CROWD, SQLITE)
+SHORT_ONES = {"postgresql", SQLITE}
+
 
 @dataclass(frozen=True, slots=True)
 class Scene:
@@ -77,49 +82,24 @@ async def scene_of(
         yield Scene(url, postgres, valkey, processes, worker, clients, folder / "mail")
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
 async def test_a_storm(
-    is_full: bool,
-    first_seed: int,
-    fragile_postgres: PostgresServer,
-    fragile_valkey: ValkeyServer,
-    tmp_path: Path,
-    summary: Summary,
-) -> None:
-    async with scene_of(fragile_postgres, fragile_valkey, tmp_path) as scene:
-        size = FULL if is_full else SHORT
-        await _weather(scene, size, first_seed, summary)
-
-
-async def test_a_storm_on_sqlite(
-    is_full: bool,
-    first_seed: int,
-    fragile_valkey: ValkeyServer,
-    tmp_path: Path,
-    summary: Summary,
-) -> None:
-    async with scene_of(None, fragile_valkey, tmp_path) as scene:
-        size = FULL if is_full else SHORT
-        await _weather(scene, size, first_seed + 4, summary)
-
-
-@pytest.mark.parametrize("variant", ["another seed", "a third seed", "largest batches, a crowd"])
-async def test_more_storms(
     variant: str,
     is_full: bool,
     first_seed: int,
-    fragile_postgres: PostgresServer,
     fragile_valkey: ValkeyServer,
     tmp_path: Path,
     summary: Summary,
+    request: pytest.FixtureRequest,
 ) -> None:
-    if not is_full:
+    if not is_full and variant not in SHORT_ONES:
         pytest.skip("only with --faults")
-    crowded = variant.startswith("largest")
-    settings = {"POSTING_BATCH_LIMIT": LARGEST_BATCH} if crowded else {}
-    seed = first_seed + 1 + ["another seed", "a third seed", variant].index(variant)
-    async with scene_of(fragile_postgres, fragile_valkey, tmp_path, **settings) as scene:
-        size = CROWDED if crowded else FULL
-        await _weather(scene, size, seed, summary)
+    postgres = None if variant == SQLITE else request.getfixturevalue("fragile_postgres")
+    settings = {"POSTING_BATCH_LIMIT": LARGEST_BATCH} if variant == CROWD else {}
+    async with scene_of(postgres, fragile_valkey, tmp_path, **settings) as scene:
+        full = CROWDED if variant == CROWD else FULL
+        size = full if is_full else SHORT
+        await _weather(scene, size, first_seed + VARIANTS.index(variant), summary)
 
 
 async def _weather(scene: Scene, size: Size, seed: int, summary: Summary) -> None:
