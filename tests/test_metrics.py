@@ -160,7 +160,12 @@ async def test_each_process_tells_of_itself(pair: list[httpx.AsyncClient]) -> No
     name = "http_requests_total"
     assert difference(first, await scrape(pair[0]), name, **labels) == 1
     assert difference(second, await scrape(pair[1]), name, **labels) == 0
-    assert (first.value("wallet_redis_up"), second.value("wallet_redis_up")) == (1, 0)
+    assert second.value("wallet_redis_up") == 0
+    # On a busy machine Redis may once not answer in time; then nobody asks it for a second.
+    deadline = time.monotonic() + 10
+    while (await scrape(pair[0])).value("wallet_redis_up") != 1:
+        assert time.monotonic() < deadline, "The first process never reached its Redis."
+        await asyncio.sleep(0.2)
     started = [found.value("process_start_time_seconds") for found in (first, second)]
     assert started[0] != started[1]
     for found in (first, second):
